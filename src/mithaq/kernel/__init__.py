@@ -1,0 +1,1 @@
+"""What every statement needs, whatever it is about: acts, mandates, logs, proofs, keys. Knows no word of border work."""
