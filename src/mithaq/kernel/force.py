@@ -1,0 +1,259 @@
+"""Which clauses are in force for a speaker, from what it had seen: the second of the numbered steps (laws 2 and 3)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from mithaq.kernel.errors import Refused
+from mithaq.kernel.mandate import CHARTER, Agreement, Clause, Event, Permit
+
+if TYPE_CHECKING:
+    from mithaq.kernel.statement import Enclosure, Statement
+
+_RESUMABLE: Final = "agreements.resume"
+_KEPT_ANSWERS: Final = 4096
+
+
+class Standing:
+    """One agreement as the visible events leave it: its text, who has signed, suspended, left."""
+
+    def __init__(self, reference: str, text: Agreement, proposer: str) -> None:
+        self.reference = reference
+        self.text = text
+        self.proposer = proposer
+        self.days: dict[str, dict[str, str]] = {"signed": {}, "notified": {}, "declined": {}, "terminated": {}}
+        self.suspended: set[tuple[str, str]] = set()
+        self.amended_by = ""
+
+    def binds_from(self) -> dt.date | None:
+        """The day from which all parties are bound, by the text's own method; None while one of them is missing."""
+        method = "signed" if self.text.entry.method == "signature" else "notified"
+        signed, bound = self.days["signed"], self.days[method]
+        if any(party not in signed or party not in bound for party in self.text.parties):
+            return None
+        first = max(dt.date.fromisoformat(day) for day in bound.values())
+        return max(first, self.text.entry.day) if self.text.entry.day else first
+
+    def binds_until(self, party: str) -> dt.date | None:
+        """The last day on which it binds `party`: the text's own end, or the day it leaves, or one party is left alone."""
+        ends = [self.text.entry.until] if self.text.entry.until else []
+        left = {each: dt.date.fromisoformat(day) for each, day in self.days["terminated"].items()}
+        if party in left:
+            ends.append(left[party])
+        if len(self.text.parties) - len(left) < 2 and left:  # an agreement needs two
+            ends.append(max(left.values()))
+        return min(ends) if ends else None
+
+
+class InForce(msgspec.Struct, frozen=True):
+    """A clause with what decides whether an act may be said under it, for one speaking party."""
+
+    clause: Clause
+    agreement: str
+    parties: frozenset[str]
+    permits: dict[str, tuple[Permit, ...]]
+    bound: bool
+    since: dt.date | None
+    until: dt.date | None
+    suspended_by: tuple[str, ...]
+
+
+class Mandates:
+    """All events about agreements of one commission, and the answers computed from those that a speaker had seen."""
+
+    def __init__(self, charter: Iterable[str]) -> None:
+        self._charter = frozenset(charter)
+        self._events: dict[str, list[tuple[int, int, Event]]] = {}
+        self._texts: dict[str, Agreement] = {}
+        self._answers: dict[tuple[Any, ...], dict[str, InForce]] = {}
+        self._entitled: dict[tuple[str, tuple[str, ...]], bool] = {}
+
+    def add(self, event: Event) -> None:
+        """Take one event in. Events of a party may come in any order; their index in its log orders them."""
+        insort(self._events.setdefault(event.party, []), (event.n, len(self._events), event), key=lambda item: item[0])
+        if event.text:
+            self._texts[event.agreement] = msgspec.json.decode(event.text, type=Agreement)
+        self._answers.clear()
+
+    def _visible(self, speaker: str, n: int, seen: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+        """How many events of each party the speaker had seen when it spoke entry `n` of its own log."""
+        visible = []
+        for party, events in self._events.items():
+            bound = n if party == speaker else seen.get(party, 0)
+            count = len(events) if events[-1][0] < bound else bisect_left(events, bound, key=lambda item: item[0])
+            visible.append((party, count))
+        return tuple(visible)
+
+    def standings(self, speaker: str, n: int, seen: Mapping[str, int]) -> dict[str, Standing]:
+        """Every agreement and amendment that the speaker had seen, as its visible events leave it."""
+        return self._standings(self._visible(speaker, n, seen))
+
+    def _standings(self, visible: tuple[tuple[str, int], ...]) -> dict[str, Standing]:
+        events = [item[2] for party, count in visible for item in self._events[party][:count]]
+        found: dict[str, Standing] = {}
+        for event in events:
+            if event.what in {"proposed", "amended"}:
+                found[event.agreement] = Standing(event.agreement, self._texts[event.agreement], event.party)
+        for event in events:
+            standing = found.get(event.agreement)
+            if standing is None:
+                continue
+            if event.what == "suspended":
+                standing.suspended.add((event.clause, event.party))
+            elif event.what == "resumed":
+                standing.suspended.discard((event.clause, event.party))
+            elif event.what in standing.days:
+                standing.days[event.what].setdefault(event.party, event.day)
+        for event in events:
+            if event.what == "amended" and event.amends in found and found[event.agreement].binds_from():
+                root = found[event.amends]
+                newer = found.get(root.amended_by)
+                if newer is None or _later(found[event.agreement], newer):
+                    root.amended_by = event.agreement
+        return found
+
+    def in_force(self, speaker: str, n: int, seen: Mapping[str, int]) -> dict[str, InForce]:
+        """Clause reference -> the clause for this speaker. Cached by what was visible, not by who asked."""
+        key = (speaker, self._visible(speaker, n, seen))
+        answer = self._answers.get(key)
+        if answer is None:
+            if len(self._answers) > _KEPT_ANSWERS:
+                self._answers.clear()
+            answer = self._answers[key] = _clauses(speaker, self._standings(key[1]))
+        return answer
+
+    def authorise(self, said: Statement[Any]) -> tuple[Permit, ...]:
+        """The permits under which this may be said, or why not.
+
+        Refused `mandate.…`: (1) the clause is named and known to the speaker, (2) binds it, has entered into force and not
+        ended, (3) is not suspended, (4) names the act, (5) entitles the office, (6) allows the enclosures.
+        """
+        act = said.do
+        if said.clause == CHARTER:
+            if act not in self._charter:
+                raise Refused("mandate.no_clause", clause=CHARTER, act=act, field="clause")
+            if said.enclosures:
+                raise Refused("mandate.enclosure_not_allowed", clause=CHARTER, act=act, field="enclosures")
+            return ()
+        clause = self.in_force(said.party, said.n, said.seen).get(said.clause)
+        if clause is None:
+            raise Refused("mandate.no_such_clause", clause=said.clause, field="clause")
+        self._open_to(clause, said)
+        permits = clause.permits.get(act)
+        if permits is None:
+            raise Refused("mandate.act_not_named", clause=said.clause, act=act, field="act")
+        entitled = tuple(permit for permit in permits if self._is_entitled(said.by, permit.offices))
+        if not entitled:
+            raise Refused("mandate.office_not_entitled", clause=said.clause, act=act, office=said.by, field="by")
+        if said.enclosures:
+            _check_enclosures(said, entitled)
+        return entitled
+
+    def _open_to(self, clause: InForce, said: Statement[Any]) -> None:
+        day = said.at.date()
+        if not clause.bound:
+            raise Refused("mandate.party_not_bound", clause=said.clause, party=said.party, field="clause")
+        if clause.since is None or day < clause.since:
+            raise Refused("mandate.not_in_force", clause=said.clause, field="clause")
+        if clause.until is not None and day > clause.until:
+            raise Refused("mandate.terminated", clause=said.clause, field="clause")
+        if clause.suspended_by:
+            raise Refused("mandate.suspended", clause=said.clause, party=", ".join(clause.suspended_by), field="clause")
+
+    def _is_entitled(self, office: str, offices: tuple[str, ...]) -> bool:
+        key = (office, offices)
+        known = self._entitled.get(key)
+        if known is None:
+            if len(self._entitled) > _KEPT_ANSWERS:
+                self._entitled.clear()
+            known = self._entitled[key] = covered(office, offices)
+        return known
+
+
+def covered(office: str, offices: Iterable[str]) -> bool:
+    """Whether `office` is one of `offices` or below one of them."""
+    return any(office == each or office.startswith(f"{each}/") for each in offices)
+
+
+def _later(one: Standing, other: Standing) -> bool:
+    """Which of two amendments in force holds: the one that bound later, then the higher reference."""
+    return (one.binds_from() or dt.date.min, one.reference) > (other.binds_from() or dt.date.min, other.reference)
+
+
+def _clauses(speaker: str, standings: Mapping[str, Standing]) -> dict[str, InForce]:
+    clauses: dict[str, InForce] = {}
+    amendments = {standing.amended_by for standing in standings.values() if standing.amended_by}
+    for reference, standing in standings.items():
+        if reference in amendments:
+            continue
+        text = standings[standing.amended_by].text if standing.amended_by else standing.text
+        parties = frozenset(text.parties)
+        since, until = standing.binds_from(), standing.binds_until(speaker)
+        for clause in text.clauses:
+            permits: dict[str, list[Permit]] = {}
+            for permit in clause.permits:
+                permits.setdefault(permit.act, []).append(permit)
+            stopped = {party for number, party in standing.suspended if number in {"", clause.number}}
+            clauses[f"{reference}/{clause.number}"] = InForce(
+                clause,
+                reference,
+                parties,
+                {act: tuple(each) for act, each in permits.items()},
+                bound=speaker in text.parties,
+                since=since,
+                until=until,
+                suspended_by=() if keeps_powers(clause) else tuple(sorted(stopped)),
+            )
+    return clauses
+
+
+def keeps_powers(clause: Clause) -> bool:
+    """A clause by which a suspension is lifted cannot itself be suspended, or nobody could lift it."""
+    return any(permit.act == _RESUMABLE for permit in clause.permits)
+
+
+def _check_enclosures(said: Statement[Any], permits: tuple[Permit, ...]) -> None:
+    """Each enclosure must be allowed by one and the same permit; the refusal tells what the last permit lacked."""
+    refusal: Refused | None = None
+    for permit in permits:
+        try:
+            return _allow_enclosures(said, permit)
+        except Refused as reason:
+            refusal = reason
+    if refusal is not None:
+        raise refusal
+    return None
+
+
+def _allow_enclosures(said: Statement[Any], permit: Permit) -> None:
+    allowed, clause = permit.enclosures, said.clause
+    if allowed is None:
+        raise Refused("mandate.enclosure_not_allowed", clause=clause, act=said.do, field="enclosures")
+    if len(said.enclosures) > allowed.max_count:
+        raise Refused("mandate.enclosure_too_many", clause=clause, limit=allowed.max_count, field="enclosures")
+    for position, enclosure in enumerate(said.enclosures):
+        _allow_enclosure(enclosure, permit, clause, f"enclosures[{position}]")
+
+
+def _allow_enclosure(enclosure: Enclosure, permit: Permit, clause: str, field: str) -> None:
+    allowed = permit.enclosures
+    assert allowed is not None  # the caller has looked
+    if enclosure.size > allowed.max_bytes:
+        raise Refused(
+            "mandate.enclosure_too_large",
+            clause=clause,
+            value=enclosure.size,
+            limit=allowed.max_bytes,
+            field=f"{field}.size",
+        )
+    kinds = (enclosure.media, enclosure.media.partition("/")[0] + "/*")
+    if not any(kind in allowed.media for kind in kinds):
+        raise Refused("mandate.enclosure_media", clause=clause, value=enclosure.media, field=f"{field}.media")
+    for office in enclosure.to:
+        if not covered(office, allowed.to):
+            raise Refused("mandate.enclosure_recipient", clause=clause, office=office, field=f"{field}.to")

@@ -1,0 +1,181 @@
+"""The exchange with the peers: answers to their requests, our next requests to them, receipts both ways. No I/O."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, insert, select
+
+from mithaq.kernel import note, tiles
+from mithaq.kernel.errors import MithaqError, Refused
+from mithaq.kernel.exchange import Answer, Request
+from mithaq.kernel.force import covered
+from mithaq.kernel.keys import NodeKeys
+from mithaq.kernel.log import Log
+from mithaq.kernel.mandate import Permit
+from mithaq.kernel.mirror import Mirror, origin_of, refused
+from mithaq.kernel.note import Checkpoint
+from mithaq.kernel.pairing import PairingFile
+from mithaq.kernel.statement import Statement
+from mithaq.kernel.tables import enclosures, receipts
+from mithaq.kernel.upload import Upload
+from mithaq.kernel.writer import Writer
+
+DAY: Final = 86_400
+
+
+class Post:
+    """All mirrors and uploads of one node."""
+
+    def __init__(
+        self,
+        log: Log,
+        keys: NodeKeys,
+        peers: Mapping[str, PairingFile],
+        writer: Writer,
+        clock: Callable[[], float],
+    ) -> None:
+        self.log: Final = log
+        self.keys: Final = keys
+        self.party: Final = keys.party
+        self._writer: Final = writer
+        self._clock: Final = clock
+        signers = keys.mirror_signers()
+        self.mirrors: Final = {
+            party: Mirror(Log(party), peer.origin, peer.log_verifiers(), signers) for party, peer in peers.items()
+        }
+        self.uploads: Final = {
+            party: Upload(log, keys.origin, peer.mirror_verifiers()) for party, peer in peers.items()
+        }
+        self._by_origin: Final = {mirror.origin: mirror for mirror in self.mirrors.values()}
+        self._by_hash: Final = {note.origin_hash(mirror.origin): mirror for mirror in self.mirrors.values()}
+        self._own_hash: Final = note.origin_hash(keys.origin)
+        self._log_signers: Final = keys.log_signers()
+        self._committed = (0, b"")
+        self._signed: tuple[int, bytes] = (-1, b"")
+        self._signing = threading.Lock()
+
+    def load(self, connection: Connection) -> None:
+        """Read the mirrors and the receipts that survived."""
+        for mirror in self.mirrors.values():
+            mirror.load(connection)
+        kept = dict.fromkeys(self.uploads, 0)
+        rows = connection.execute(select(receipts.c.peer, receipts.c.size).where(receipts.c.log == self.party))
+        kept.update({row.peer: row.size for row in rows if row.peer in kept})
+        for party, size in kept.items():
+            self.uploads[party].start(size)
+
+    def rolled_back(self, connection: Connection) -> Refused | None:
+        """Whether a receipt covers more than our log has, or other content: then we are an old backup and sign nothing."""
+        for row in connection.execute(select(receipts).where(receipts.c.log == self.party)):
+            if row.size > self.log.size or self.log.root_at(connection, row.size) != bytes(row.root):
+                return Refused("node.rolled_back", value=row.size, limit=self.log.size, party=row.peer)
+        return None
+
+    def mirror(self, party: str) -> Mirror:
+        """The mirror of a party's log."""
+        if party not in self.mirrors:
+            raise Refused("peer.unknown", party=party)
+        return self.mirrors[party]
+
+    # --- our checkpoints ----------------------------------------------------------------------------------------
+
+    def committed(self) -> None:
+        """Called after each commit, before any other writer's turn: what may be signed from now on."""
+        if self._committed[0] != self.log.size or not self._committed[1]:
+            self._committed = (self.log.size, self.log.root())
+
+    def checkpoint(self) -> tuple[int, bytes]:
+        """(size, note): our newest committed checkpoint, signed when first asked for."""
+        with self._signing:
+            size, root = self._committed
+            if self._signed[0] != size:
+                checkpoint = Checkpoint(self.keys.origin, size, root)
+                self._signed = (size, note.sign(checkpoint, self._log_signers, max(int(self._clock()), 1)))
+            return self._signed
+
+    # --- carrying our log to a peer -----------------------------------------------------------------------------
+
+    def next_request(self, party: str, connection: Connection) -> tuple[Request, int] | None:
+        """The next request to a peer with the size of the checkpoint that it speaks of, or None: all is receipted."""
+        upload = self.uploads[party]
+        if self.mirrors[party].conflicting or upload.receipted >= self._committed[0]:
+            return None
+        size, checkpoint = self.checkpoint()
+        request = upload.next(connection, size, checkpoint)
+        return (request, size) if request else None
+
+    def answered(self, party: str, request: Request, size: int, answer: Answer, connection: Connection) -> None:
+        """Learn from a peer's answer; a receipt is verified and kept."""
+        upload = self.uploads[party]
+        lines = upload.answered(request, size, answer)
+        if lines is None:
+            return
+        checkpoint, at = upload.check_receipt(connection, lines)
+        row = {"log": self.party, "peer": party, "size": checkpoint.size, "root": checkpoint.root}
+        row |= {"note": checkpoint.body, "lines": lines, "at": at}
+
+        def keep(writing: Connection) -> None:
+            mine = (receipts.c.log == self.party) & (receipts.c.peer == party)
+            writing.execute(delete(receipts).where(mine))
+            writing.execute(insert(receipts), row)
+
+        self._writer.do(keep)
+
+    # --- answering the peers ------------------------------------------------------------------------------------
+
+    def answer(self, request: Request, connection: Connection) -> Answer:
+        """What a peer's request is answered with. `connection` is for reading; writing goes through the writer."""
+        if request.party not in self.mirrors:
+            return refused(403, Refused("peer.unknown", party=request.party))
+        try:
+            if request.method == "POST" and request.path in {"add-checkpoint", "add-entries"}:
+                return self._add(request)
+            if request.method == "GET":
+                return self._read(request.path, connection)
+        except MithaqError as failure:
+            return refused(503 if failure.code.startswith("database.") else 400, failure)
+        return Answer(405 if request.path in {"add-checkpoint", "add-entries"} else 404)
+
+    def _add(self, request: Request) -> Answer:
+        mirror = self._by_origin.get(origin_of(request.path, request.body))
+        if mirror is None:
+            return refused(404, Refused("peer.unknown_log"))
+        if mirror.conflicting:
+            return refused(403, Refused("mirror.two_stories", origin=mirror.origin))
+        now = int(self._clock())
+        if request.path == "add-checkpoint":
+            return self._writer.do(lambda writing: mirror.add_checkpoint(writing, request.body, now))
+        held = self._writer.do(lambda writing: mirror.add_entries(writing, request.body))
+        return held if isinstance(held, Answer) else Answer(200, mirror.receipt(held, now))
+
+    def _read(self, path: str, connection: Connection) -> Answer:
+        which, _, rest = path.partition("/")
+        if which == self._own_hash:
+            size, checkpoint = self.checkpoint()
+            return Answer(200, checkpoint) if rest == "checkpoint" else tiles.answer(self.log, size, rest, connection)
+        mirror = self._by_hash.get(which)
+        if mirror is None:
+            return Answer(404)
+        if rest == "checkpoint":
+            held = mirror.checkpoint(connection, int(self._clock()))
+            return Answer(404) if held is None else Answer(200, held)
+        return tiles.answer(mirror.log, mirror.size, rest, connection)
+
+    # --- enclosures ---------------------------------------------------------------------------------------------
+
+    def expect(self, connection: Connection, said: Statement[Any], permits: tuple[Permit, ...]) -> None:
+        """Note the enclosures of a statement that has effect: held if ours, wanted if sealed to an office of ours."""
+        keep = min((permit.enclosures.keep_days for permit in permits if permit.enclosures), default=0)
+        until = int(said.at.timestamp()) + keep * DAY
+        for enclosure in said.enclosures:
+            ours = said.party == self.party
+            if not ours and not any(covered(office, [self.party]) for office in enclosure.to):
+                continue
+            if connection.execute(select(enclosures.c.digest).where(enclosures.c.digest == enclosure.digest)).first():
+                continue
+            row = {"digest": enclosure.digest, "log": said.party, "n": said.n, "size": enclosure.size, "until": until}
+            held = enclosure.size if ours else 0
+            connection.execute(insert(enclosures), {**row, "held": held, "state": "held" if ours else "wanted"})

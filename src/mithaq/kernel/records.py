@@ -1,0 +1,188 @@
+"""What accepted statements add up to: facts in tables, folded from the logs alone, read through a view that is bounded.
+
+A record table holds facts, each with the statement that it came from (`party`, `n`); facts are added and never changed, and
+what they make together is a query. So a view can be cut at what a speaker had seen, and no rule can read more (law 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    PrimaryKeyConstraint,
+    Row,
+    Select,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    insert,
+    or_,
+    select,
+)
+
+from mithaq.kernel.mandate import Event
+from mithaq.kernel.tables import RECORDS
+
+if TYPE_CHECKING:
+    from mithaq.kernel.force import InForce, Mandates, Standing
+    from mithaq.kernel.statement import Statement
+
+
+class Fact(NamedTuple):
+    """One row that a statement adds to a record table, without its `party` and `n`, which the kernel adds."""
+
+    table: Table
+    values: dict[str, Any]
+
+
+def record_table(name: str, *columns: Column[Any], once: bool = True, find_by: Sequence[str] = ()) -> Table:
+    """A table of facts. `once`: a statement adds one row at most; `find_by`: columns that queries look for."""
+    keys = ["party", "n"] if once else ["party", "n", *(column.name for column in columns if column.info.get("part"))]
+    table = Table(
+        name,
+        RECORDS,
+        Column("party", Text, nullable=False),
+        Column("n", BigInteger, nullable=False),
+        *columns,
+        PrimaryKeyConstraint(*keys),
+    )
+    for column in find_by:
+        Index(f"{name}_by_{column}", table.c[column])
+    return table
+
+
+events = record_table(
+    "events",
+    Column("what", Text, nullable=False),
+    Column("agreement", Text, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("clause", Text, nullable=False),
+    Column("amends", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    find_by=("agreement",),
+)
+"""What was said about agreements: the facts that mandates are computed from."""
+
+verdicts = record_table(
+    "verdicts",
+    Column("code", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+)
+"""Entries that had no effect, and why: the same on every node."""
+
+
+def event_fact(event: Event) -> Fact:
+    """The fact that feeds the mandates."""
+    values = msgspec.structs.asdict(event)
+    return Fact(events, {name: values[name] for name in ("what", "agreement", "day", "clause", "amends", "text")})
+
+
+class Records:
+    """Facts of the current transaction: gathered, written together, and before anything is read."""
+
+    def __init__(self, parties: Iterable[str], mandates: Mandates) -> None:
+        self.parties: Final = tuple(parties)
+        self.mandates: Final = mandates
+        self._waiting: dict[Table, list[dict[str, Any]]] = {}
+        self._insertions: dict[Table, tuple[str, tuple[str, ...]]] = {}
+        self._queries: dict[tuple[Table, tuple[str, ...]], Select[Any]] = {}
+
+    def add(self, party: str, n: int, facts: Iterable[Fact]) -> None:
+        """Take the facts of one statement in; those about agreements count from the next statement on."""
+        for table, values in facts:
+            values["party"] = party
+            values["n"] = n
+            waiting = self._waiting.get(table)
+            if waiting is None:
+                waiting = self._waiting[table] = []
+            waiting.append(values)
+            if table is events:
+                self.mandates.add(Event(**values))
+
+    def flush(self, connection: Connection) -> None:
+        """Write what waits."""
+        waiting, self._waiting = self._waiting, {}
+        for table, rows in waiting.items():
+            sql, order = self._insertion(table, connection)
+            # Core's executemany compiles parameters row by row, which costs more than SQLite's own insert.
+            connection.exec_driver_sql(sql, [tuple([row[name] for name in order]) for row in rows] if order else rows)
+
+    def _insertion(self, table: Table, connection: Connection) -> tuple[str, tuple[str, ...]]:
+        """The driver's own INSERT, and the order of its values where the driver wants them in order."""
+        known = self._insertions.get(table)
+        if known is None:
+            compiled = insert(table).compile(dialect=connection.dialect)
+            order = tuple(compiled.positiontup or ()) if compiled.positional else ()
+            known = self._insertions[table] = (str(compiled), order)
+        return known
+
+    def forget(self) -> None:
+        """Drop what waits: the transaction was rolled back."""
+        self._waiting = {}
+
+    def load(self, connection: Connection) -> None:
+        """Fill the mandates from the stored facts."""
+        for row in connection.execute(select(events)).mappings():
+            self.mandates.add(Event(**row))
+
+    def query(self, table: Table, names: tuple[str, ...]) -> Select[Any]:
+        """Rows of `table` with these columns equal, cut at what was seen: compiled once, bound each time."""
+        known = self._queries.get((table, names))
+        if known is None:
+            seen = or_(
+                *(and_(table.c.party == each, table.c.n < bindparam(f"_{i}")) for i, each in enumerate(self.parties))
+            )
+            equal = (table.c[name] == bindparam(name) for name in names)
+            known = select(table).where(*equal, seen).order_by(table.c.party, table.c.n)
+            self._queries[table, names] = known
+        return known
+
+
+class View:
+    """What a rule may read: agreements, the speaker's own earlier statements, and others' that it had seen."""
+
+    def __init__(self, records: Records, connection: Connection, said: Statement[Any]) -> None:
+        self._records = records
+        self._connection = connection
+        self._said = said
+
+    def _bounds(self) -> dict[str, Any]:
+        said, party = self._said, self._said.party
+        return {
+            f"_{i}": said.n if each == party else said.seen.get(each, 0) for i, each in enumerate(self._records.parties)
+        }
+
+    def rows(self, table: Table, **equal: Any) -> Sequence[Row[Any]]:
+        """The facts with these values, ordered by party and position."""
+        self._records.flush(self._connection)
+        query = self._records.query(table, tuple(sorted(equal)))
+        return self._connection.execute(query, {**equal, **self._bounds()}).all()
+
+    def row(self, table: Table, **equal: Any) -> Row[Any] | None:
+        """The first such fact."""
+        rows = self.rows(table, **equal)
+        return rows[0] if rows else None
+
+    def has_seen(self, party: str, n: int) -> bool:
+        """Whether the speaker had seen that entry."""
+        return n < (self._said.n if party == self._said.party else self._said.seen.get(party, 0))
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """The parties of the commission."""
+        return self._records.parties
+
+    def standings(self) -> Mapping[str, Standing]:
+        """Every agreement as the speaker had seen it."""
+        return self._records.mandates.standings(self._said.party, self._said.n, self._said.seen)
+
+    def clauses(self) -> Mapping[str, InForce]:
+        """Every clause as it stood for the speaker."""
+        return self._records.mandates.in_force(self._said.party, self._said.n, self._said.seen)

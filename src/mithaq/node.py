@@ -1,0 +1,310 @@
+"""One party's node: `say` is the way in for our own statements, `hear` for the peers'. Nothing else writes (law 1).
+
+Saying:  (1) shape  (2) mandate  (3) the act's rule  (4) append to the own log  (5) effect  (6) checkpoint  (7) carry.
+Hearing: (1) seen what the speaker had seen?  (2) shape  (3) mandate  (4) rule  (5) effect, or a refusal in our own log.
+
+This is the only file that knows both the kernel and the services. It does no I/O but its database: requests come as
+values and answers go as values (`kernel.exchange`), the time is asked of a clock that is given.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from mithaq.kernel.act import Act, Catalogue
+from mithaq.kernel.database import Database
+from mithaq.kernel.errors import Malformed, MithaqError, Refused
+from mithaq.kernel.judge import Judge
+from mithaq.kernel.keys import NodeKeys
+from mithaq.kernel.log import Log
+from mithaq.kernel.mandate import CHARTER
+from mithaq.kernel.pairing import PairingFile
+from mithaq.kernel.post import Post
+from mithaq.kernel.statement import Enclosure, Statement
+from mithaq.kernel.tables import RECORDS, state
+from mithaq.kernel.writer import Writer
+from mithaq.services import agreements, channel, charter
+from mithaq.services.charter import acts as charter_acts
+from mithaq.services.charter import records as charter_records
+from mithaq.services.charter.rules import SEEN_AHEAD
+
+SERVICES: Final = (agreements, channel, charter)
+CHARTER_ACTS: Final = (
+    "agreements.bring_into_force",
+    "agreements.decline",
+    "agreements.propose",
+    "agreements.sign",
+    "charter.erase",
+    "charter.open_office",
+    "charter.refuse",
+)
+CATALOGUE: Final = Catalogue(SERVICES, CHARTER_ACTS)
+
+BATCH: Final = 4096
+"""Entries heard in one transaction at most, so that our own officials' statements never wait long."""
+
+
+class Saying(msgspec.Struct, frozen=True):
+    """What an office wants said: an act, under a clause, with enclosures that are sealed and held already."""
+
+    act: Act
+    clause: str
+    by: str
+    enclosures: tuple[Enclosure, ...] = ()
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What was said: its reference and its place in our log."""
+
+    reference: str
+    n: int
+
+
+class Node:
+    """A party's node in one commission. Thread-safe: writing is serialised, reading takes its own connection."""
+
+    def __init__(
+        self, database: Database, keys: NodeKeys, peers: Iterable[PairingFile], clock: Callable[[], float]
+    ) -> None:
+        self.database: Final = database
+        self.keys: Final = keys
+        self.party: Final = keys.party
+        self.commission: Final = keys.commission
+        self.peers: Final = {peer.party: peer for peer in peers}
+        self.clock: Final = clock
+        self.log: Final = Log(keys.party)
+        self.judge: Final = Judge(CATALOGUE, keys.commission, [keys.party, *self.peers])
+        self.writer: Final = Writer(database, self._load)
+        self.post: Final = Post(self.log, keys, self.peers, self.writer, clock)
+        self.rolled_back: Refused | None = None
+        self._voids: dict[tuple[str, int], list[tuple[str, int]]] = {}
+        self.writer.do(self._prepare)
+        self.writer.after_commit.append(self.post.committed)
+        self.post.committed()
+
+    # --- saying -------------------------------------------------------------------------------------------------
+
+    def say(self, act: Act, *, clause: str, by: str, enclosures: Sequence[Enclosure] = ()) -> Said:
+        """Say one act. Raises what stands against it; returns once it is durable in our own log."""
+        outcome = self.say_all([Saying(act, clause, by, tuple(enclosures))])[0]
+        if isinstance(outcome, MithaqError):
+            raise outcome
+        return outcome
+
+    def say_all(self, sayings: Sequence[Saying]) -> list[Said | MithaqError]:
+        """Say many at once, each judged by itself; one durable commit for all, shared with whoever else is saying."""
+        return self.writer.do(lambda connection: self._say(connection, sayings))
+
+    def check(self, saying: Saying) -> Statement[Any]:
+        """What would be said, judged but not said: "check before saying"."""
+
+        def look(connection: Connection) -> Statement[Any]:
+            said = self._compose(saying, self.log.size, self._now(), self._seen())
+            self.judge.check(said, connection)
+            return said
+
+        return self.writer.do(look)
+
+    def _say(self, connection: Connection, sayings: Sequence[Saying]) -> list[Said | MithaqError]:
+        if self.rolled_back is not None:
+            raise self.rolled_back
+        at, seen, first = self._now(), self._seen(), self.log.size
+        entries: list[bytes] = []
+        outcomes: list[Said | MithaqError] = []
+        for saying in sayings:
+            try:
+                said, entry = self._encode(saying, first + len(entries), at, seen)  # (1) shape
+                permits = self.judge.check(said, connection)  # (2) mandate (3) rule
+            except MithaqError as reason:
+                outcomes.append(reason)
+                continue
+            entries.append(entry)
+            self.judge.apply(said)  # (5) effect
+            if said.enclosures:
+                self.post.expect(connection, said, permits)
+            outcomes.append(Said(said.reference, said.n))
+        if entries:
+            self.log.append(connection, entries)  # (4) append; the same transaction as its effects
+            self.judge.save(connection)
+        return outcomes
+
+    def _compose(self, saying: Saying, n: int, at: dt.datetime, seen: dict[str, int]) -> Statement[Any]:
+        return self._encode(saying, n, at, seen)[0]
+
+    def _encode(self, saying: Saying, n: int, at: dt.datetime, seen: dict[str, int]) -> tuple[Statement[Any], bytes]:
+        draft = Statement(saying.act, at, saying.by, saying.clause, self.commission, n, saying.enclosures, seen)
+        entry = self.judge.codec.encode(draft)
+        return self.judge.read(entry, self.party, n), entry
+
+    def _now(self) -> dt.datetime:
+        """The clock, to the second, never before what we said last: a clock that was set back makes no false order."""
+        now = dt.datetime.fromtimestamp(int(self.clock()), dt.UTC)
+        return max(now, self.judge.progress[self.party].at)
+
+    def _seen(self) -> dict[str, int]:
+        return {party: each.heard for party, each in self.judge.progress.items() if each.heard and party != self.party}
+
+    # --- hearing ------------------------------------------------------------------------------------------------
+
+    def hear(self) -> int:
+        """Judge what the mirrors hold and what can be judged now; returns how many entries that were."""
+        heard = total = self.writer.do(self._hear)
+        while heard:
+            heard = self.writer.do(self._hear)
+            total += heard
+        return total
+
+    def unheard(self) -> bool:
+        """Whether entries wait to be judged."""
+        return any(self.judge.progress[party].heard < mirror.log.size for party, mirror in self.post.mirrors.items())
+
+    def _hear(self, connection: Connection) -> int:
+        refusals: list[Saying] = []
+        total = self._replay(connection, BATCH, refusals)
+        if total:
+            self.judge.save(connection)
+        if refusals and self.rolled_back is None:
+            self._say(connection, refusals)
+        return total
+
+    def _replay(self, connection: Connection, limit: int, refusals: list[Saying]) -> int:
+        """Go round the logs until none can go on or `limit` is reached."""
+        total, moved = 0, True
+        while moved and total < limit:
+            moved = False
+            for party, log in self._logs().items():
+                count = self._advance(connection, party, log, limit - total, refusals)
+                total += count
+                moved = moved or count > 0
+        return total
+
+    def _logs(self) -> dict[str, Log]:
+        mirrors = {party: mirror.log for party, mirror in self.post.mirrors.items() if not mirror.conflicting}
+        return {self.party: self.log, **mirrors}
+
+    def _advance(self, connection: Connection, party: str, log: Log, limit: int, refusals: list[Saying]) -> int:
+        start = self.judge.progress[party].heard
+        stop = min(log.size, start + limit)
+        if start >= stop:
+            return 0
+        for n, entry in enumerate(log.entries(connection, start, stop), start):
+            if not self._take(connection, party, n, entry, refusals):
+                return n - start
+        return stop - start
+
+    def _take(self, connection: Connection, party: str, n: int, entry: bytes, refusals: list[Saying]) -> bool:
+        """Judge one entry; False when it must wait for what its speaker had seen."""
+        said: Statement[Any] | None = None
+        try:
+            said = self.judge.read(entry, party, n)  # (2) shape
+            waits = self._waits_for(said)  # (1) seen what the speaker had seen?
+            if waits and (waits != self.party or self.judge.progress[waits].heard < self.log.size):
+                return False
+            if waits or self._is_void(said):
+                raise Refused(SEEN_AHEAD, field=f"seen.{waits}")
+            permits = self.judge.check(said, connection)  # (3) mandate (4) rule
+        except MithaqError as reason:
+            if party != self.party:
+                refusal = self._refusal(party, n, said, reason)
+                if reason.code == SEEN_AHEAD:
+                    self._say_seen_ahead(connection, party, n, refusal)
+                else:
+                    refusals.append(refusal)
+            self.judge.note(party, n, reason)
+            return True
+        self.judge.apply(said)  # (5) effect
+        if said.enclosures:
+            self.post.expect(connection, said, permits)
+        if said.do == "charter.refuse" and said.act.code == SEEN_AHEAD:
+            self._voids.setdefault((said.act.log, said.act.entry), []).append((party, n))
+        return True
+
+    def _waits_for(self, said: Statement[Any]) -> str:
+        """Whose log must be heard further before this can be judged; empty for nobody's, or when the claim was voided."""
+        for party, count in said.seen.items():
+            if self.judge.progress[party].heard < count and not self._is_void(said):
+                return party
+        return ""
+
+    def _is_void(self, said: Statement[Any]) -> bool:
+        """Whether a party answered, before that point of its log, that there was not as much of it as is claimed.
+
+        This is how a false `seen` never holds up a log: the voiding refusal stands below the claimed size, so every node
+        finds it before it would have to wait any longer, and none finds it where the claim was true.
+        """
+        voids = self._voids.get((said.party, said.n)) if self._voids else None
+        return bool(voids) and any(place < said.seen.get(party, 0) for party, place in voids or ())
+
+    def _refusal(self, party: str, n: int, said: Statement[Any] | None, reason: MithaqError) -> Saying:
+        clause = said.clause if said else ""
+        field = str(reason.facts.get("field", ""))[:160]
+        return Saying(charter_acts.Refuse(party, n, reason.code, clause, field), CHARTER, self.party)
+
+    def _say_seen_ahead(self, connection: Connection, party: str, n: int, refusal: Saying) -> None:
+        """Void the claim at once, while our log is still shorter than what it claims to have seen of it."""
+        if any(refuser == self.party for refuser, _ in self._voids.get((party, n), ())):
+            return
+        place = self.log.size
+        if self._say(connection, [refusal]):
+            self._voids.setdefault((party, n), []).append((self.party, place))
+
+    # --- state --------------------------------------------------------------------------------------------------
+
+    def _prepare(self, connection: Connection) -> None:
+        """Start: load the edges of the logs, fold the records anew if a service's version changed, look for a rollback."""
+        versions = msgspec.json.encode(CATALOGUE.versions, order="sorted").decode()
+        known = connection.execute(select(state.c.value).where(state.c.key == "versions")).scalar()
+        self.log.load(connection)
+        self.post.load(connection)
+        if known == versions:
+            self._load(connection)
+        else:
+            self._rebuild(connection)
+            connection.execute(state.delete().where(state.c.key == "versions"))
+            connection.execute(state.insert(), {"key": "versions", "value": versions})
+        self.rolled_back = self.post.rolled_back(connection)
+
+    def _load(self, connection: Connection) -> None:
+        """Bring what is kept in memory back to what is stored."""
+        self.log.load(connection)
+        self.post.load(connection)
+        self.judge.load(connection)
+        self._voids = {}
+        for row in charter_records.all_refusals(connection):
+            if row.code == SEEN_AHEAD:
+                self._voids.setdefault((row.log, row.entry), []).append((row.party, row.n))
+
+    def rebuild(self) -> int:
+        """Fold all records anew from the logs (law 9); returns how many entries were read."""
+        return self.writer.do(self._rebuild)
+
+    def _rebuild(self, connection: Connection) -> int:
+        RECORDS.drop_all(connection)
+        RECORDS.create_all(connection)
+        self.judge.start_over()
+        self._voids = {}
+        total, count, refusals = 0, 1, list[Saying]()
+        while count:
+            count = self._replay(connection, BATCH, refusals)
+            self.judge.records.flush(connection)
+            total += count
+        self.judge.save(connection)
+        said = {(row.log, row.entry) for row in charter_records.all_refusals(connection) if row.party == self.party}
+        missing = [each for each in refusals if (each.act.log, each.act.entry) not in said]  # type: ignore[attr-defined]
+        if missing:
+            self._say(connection, missing)
+        return total
+
+    def entry(self, party: str, n: int) -> bytes:
+        """The bytes of one entry of a log that is held here."""
+        log = self.log if party == self.party else self.post.mirror(party).log
+        with self.database.read() as connection:
+            found = log.entries(connection, n, n + 1)
+        if not found:
+            raise Malformed("log.no_such_entry", party=party, value=n)
+        return found[0]

@@ -1,0 +1,1 @@
+"""The services under the clauses: one folder each, the same file names in every folder."""

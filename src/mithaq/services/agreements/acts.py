@@ -1,0 +1,72 @@
+"""What can be said about an agreement as such: its text, its signatures, its coming into force, its end."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated
+
+from msgspec import Meta
+
+from mithaq.kernel.act import Act, Digest, Reference, Words
+from mithaq.kernel.mandate import Agreement
+
+ClauseOrAll = Annotated[
+    str, Meta(pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){0,3})?$", description="clause number; empty for the whole agreement")
+]
+
+
+class Propose(Act, frozen=True, tag="agreements.propose"):
+    """A text is laid before the parties for their signature."""
+
+    text: Agreement
+
+
+class Sign(Act, frozen=True, tag="agreements.sign"):
+    """The party signs a proposed text, or an amendment, by its hash."""
+
+    agreement: Reference
+    hash: Digest
+
+
+class Decline(Act, frozen=True, tag="agreements.decline"):
+    """The party does not sign a proposed text, or its proposer takes it back."""
+
+    agreement: Reference
+    reason: Words
+
+
+class BringIntoForce(Act, frozen=True, tag="agreements.bring_into_force"):
+    """The party gives notice that its own law is satisfied and that the agreement binds it from a day."""
+
+    agreement: Reference
+    day: dt.date
+
+
+class Amend(Act, frozen=True, tag="agreements.amend"):
+    """A new version of the text is laid before the parties; the old one holds until all have signed."""
+
+    agreement: Reference
+    text: Agreement
+
+
+class Suspend(Act, frozen=True, tag="agreements.suspend"):
+    """The party stops the operation of a clause, or of the whole agreement, until it says otherwise."""
+
+    agreement: Reference
+    reason: Words
+    clause: ClauseOrAll = ""
+
+
+class Resume(Act, frozen=True, tag="agreements.resume"):
+    """The party lifts a suspension that it declared."""
+
+    agreement: Reference
+    clause: ClauseOrAll = ""
+
+
+class Terminate(Act, frozen=True, tag="agreements.terminate"):
+    """The party ends the agreement for itself after a day; with only one party left it ends for all."""
+
+    agreement: Reference
+    day: dt.date
+    reason: Words

@@ -1,0 +1,36 @@
+"""What can be said under the charter alone, before and beside any agreement."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from mithaq.kernel.act import CLAUSE, Act, Count, Digest, Office, PartyCode, Reference, Texts
+
+
+class OpenOffice(Act, frozen=True, tag="charter.open_office"):
+    """An office of ours can be written to: its names, and the public key to which enclosures for it are sealed."""
+
+    office: Office
+    recipient: Annotated[
+        str, Meta(pattern=r"^age1pq1[a-z0-9]{1900,2000}$", description="age recipient, mlkem768x25519")
+    ]
+    names: Texts
+
+
+class Refuse(Act, frozen=True, tag="charter.refuse"):
+    """An entry of another party's log had no effect: which entry, which rule, which clause, which field."""
+
+    log: PartyCode
+    entry: Count
+    code: Annotated[str, Meta(pattern=r"^[a-z_]+\.[a-z_]+$", max_length=80)]
+    clause: Annotated[str, Meta(pattern=f"{CLAUSE}|^$", max_length=60)] = ""
+    field: Annotated[str, Meta(max_length=160)] = ""
+
+
+class Erase(Act, frozen=True, tag="charter.erase"):
+    """Our copy of an enclosure, its salt and its key are destroyed: the clause's time for keeping it is over."""
+
+    statement: Reference
+    digest: Digest
