@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, select
 
+from mithaq.kernel import stories
 from mithaq.kernel.act import Act, Catalogue
 from mithaq.kernel.database import Database
 from mithaq.kernel.errors import Malformed, MithaqError, Refused
@@ -26,11 +27,13 @@ from mithaq.kernel.mandate import CHARTER
 from mithaq.kernel.pairing import PairingFile
 from mithaq.kernel.post import Post
 from mithaq.kernel.statement import Enclosure, Statement
+from mithaq.kernel.stories import Send
 from mithaq.kernel.tables import RECORDS, state
 from mithaq.kernel.writer import Writer
 from mithaq.services import agreements, channel, charter
 from mithaq.services.charter import acts as charter_acts
 from mithaq.services.charter import records as charter_records
+from mithaq.services.charter.disputes import Disputes
 from mithaq.services.charter.rules import SEEN_AHEAD
 
 SERVICES: Final = (agreements, channel, charter)
@@ -40,6 +43,7 @@ CHARTER_ACTS: Final = (
     "agreements.propose",
     "agreements.sign",
     "charter.erase",
+    "charter.expose",
     "charter.open_office",
     "charter.refuse",
 )
@@ -78,11 +82,12 @@ class Node:
         self.peers: Final = {peer.party: peer for peer in peers}
         self.clock: Final = clock
         self.log: Final = Log(keys.party)
-        self.judge: Final = Judge(CATALOGUE, keys.commission, [keys.party, *self.peers])
+        theirs = {party: peer.log_verifiers() for party, peer in self.peers.items()}
+        self.judge: Final = Judge(CATALOGUE, keys.commission, {keys.party: keys.log_verifiers(), **theirs})
         self.writer: Final = Writer(database, self._load)
         self.post: Final = Post(self.log, keys, self.peers, self.writer, clock)
         self.rolled_back: Refused | None = None
-        self._voids: dict[tuple[str, int], list[tuple[str, int]]] = {}
+        self.disputes: Final = Disputes()
         self.writer.do(self._prepare)
         self.writer.after_commit.append(self.post.committed)
         self.post.committed()
@@ -127,6 +132,7 @@ class Node:
             self.judge.apply(said)  # (5) effect
             if said.enclosures:
                 self.post.expect(connection, said, permits)
+            self._learn(said)
             outcomes.append(Said(said.reference, said.n))
         if entries:
             self.log.append(connection, entries)  # (4) append; the same transaction as its effects
@@ -147,7 +153,9 @@ class Node:
         return max(now, self.judge.progress[self.party].at)
 
     def _seen(self) -> dict[str, int]:
-        return {party: each.heard for party, each in self.judge.progress.items() if each.heard and party != self.party}
+        claimed = self.judge.progress[self.party].seen
+        counts = {party: max(each.heard, claimed.get(party, 0)) for party, each in self.judge.progress.items()}
+        return {party: count for party, count in counts.items() if count and party != self.party}
 
     # --- hearing ------------------------------------------------------------------------------------------------
 
@@ -161,11 +169,13 @@ class Node:
 
     def unheard(self) -> bool:
         """Whether entries wait to be judged."""
-        return any(self.judge.progress[party].heard < mirror.log.size for party, mirror in self.post.mirrors.items())
+        return any(self.judge.progress[party].heard < self._end(party) for party in self.peers)
 
     def _hear(self, connection: Connection) -> int:
         refusals: list[Saying] = []
         total = self._replay(connection, BATCH, refusals)
+        if self._must_refold():
+            return total + self._rebuild(connection)
         if total:
             self.judge.save(connection)
         if refusals and self.rolled_back is None:
@@ -175,24 +185,31 @@ class Node:
     def _replay(self, connection: Connection, limit: int, refusals: list[Saying]) -> int:
         """Go round the logs until none can go on or `limit` is reached."""
         total, moved = 0, True
-        while moved and total < limit:
+        while moved and total < limit and not self._must_refold():
             moved = False
-            for party, log in self._logs().items():
-                count = self._advance(connection, party, log, limit - total, refusals)
+            for party in self.judge.progress:
+                count = self._advance(connection, party, limit - total, refusals)
                 total += count
                 moved = moved or count > 0
         return total
 
-    def _logs(self) -> dict[str, Log]:
-        mirrors = {party: mirror.log for party, mirror in self.post.mirrors.items() if not mirror.conflicting}
-        return {self.party: self.log, **mirrors}
+    def _end(self, party: str) -> int:
+        """How many entries of a party's log are here and count."""
+        return min(self._log(party).size, self.disputes.end(party))
 
-    def _advance(self, connection: Connection, party: str, log: Log, limit: int, refusals: list[Saying]) -> int:
+    def _log(self, party: str) -> Log:
+        return self.log if party == self.party else self.post.mirror(party).log
+
+    def _must_refold(self) -> bool:
+        """Whether more of a log was heard than counts, because its party's two stories were exposed since."""
+        return any(self.judge.progress[party].heard > self.disputes.end(party) for party in self.disputes.sealed())
+
+    def _advance(self, connection: Connection, party: str, limit: int, refusals: list[Saying]) -> int:
         start = self.judge.progress[party].heard
-        stop = min(log.size, start + limit)
+        stop = min(self._end(party), start + limit)
         if start >= stop:
             return 0
-        for n, entry in enumerate(log.entries(connection, start, stop), start):
+        for n, entry in enumerate(self._log(party).entries(connection, start, stop), start):
             if not self._take(connection, party, n, entry, refusals):
                 return n - start
         return stop - start
@@ -205,7 +222,7 @@ class Node:
             waits = self._waits_for(said)  # (1) seen what the speaker had seen?
             if waits and (waits != self.party or self.judge.progress[waits].heard < self.log.size):
                 return False
-            if waits or self._is_void(said):
+            if waits or self.disputes.is_void(said):
                 raise Refused(SEEN_AHEAD, field=f"seen.{waits}")
             permits = self.judge.check(said, connection)  # (3) mandate (4) rule
         except MithaqError as reason:
@@ -220,25 +237,24 @@ class Node:
         self.judge.apply(said)  # (5) effect
         if said.enclosures:
             self.post.expect(connection, said, permits)
-        if said.do == "charter.refuse" and said.act.code == SEEN_AHEAD:
-            self._voids.setdefault((said.act.log, said.act.entry), []).append((party, n))
+        self._learn(said)
         return True
+
+    def _learn(self, said: Statement[Any]) -> None:
+        """Charter statements may change how far a log is read, and with whom the exchange goes on."""
+        if said.clause == CHARTER:
+            self.disputes.take(said)
+            for party in self.disputes.sealed():
+                if party != self.party:
+                    self.post.mirror(party).sealed = True
 
     def _waits_for(self, said: Statement[Any]) -> str:
         """Whose log must be heard further before this can be judged; empty for nobody's, or when the claim was voided."""
         for party, count in said.seen.items():
-            if self.judge.progress[party].heard < count and not self._is_void(said):
+            heard = self.judge.progress[party].heard
+            if heard < min(count, self.disputes.end(party)) and not self.disputes.is_void(said):
                 return party
         return ""
-
-    def _is_void(self, said: Statement[Any]) -> bool:
-        """Whether a party answered, before that point of its log, that there was not as much of it as is claimed.
-
-        This is how a false `seen` never holds up a log: the voiding refusal stands below the claimed size, so every node
-        finds it before it would have to wait any longer, and none finds it where the claim was true.
-        """
-        voids = self._voids.get((said.party, said.n)) if self._voids else None
-        return bool(voids) and any(place < said.seen.get(party, 0) for party, place in voids or ())
 
     def _refusal(self, party: str, n: int, said: Statement[Any] | None, reason: MithaqError) -> Saying:
         clause = said.clause if said else ""
@@ -247,11 +263,23 @@ class Node:
 
     def _say_seen_ahead(self, connection: Connection, party: str, n: int, refusal: Saying) -> None:
         """Void the claim at once, while our log is still shorter than what it claims to have seen of it."""
-        if any(refuser == self.party for refuser, _ in self._voids.get((party, n), ())):
-            return
-        place = self.log.size
-        if self._say(connection, [refusal]):
-            self._voids.setdefault((party, n), []).append((self.party, place))
+        if not self.disputes.voided_by(party, n, self.party):
+            self._say(connection, [refusal])
+
+    def compare(self, peer: str, send: Send) -> None:
+        """Ask a peer which checkpoints of the other parties it holds, and expose a party that told us two stories."""
+        for party, mirror in self.post.mirrors.items():
+            if party == peer or party in self.disputes.sealed():
+                continue
+            with self.database.read() as connection:
+                found = stories.compare(mirror, connection, send)
+            if found:
+                tellings = [
+                    charter_acts.Telling(each.leaf.hex(), each.note.decode(), tuple(item.hex() for item in each.proof))
+                    for each in (found.one, found.other)
+                ]
+                self.say(charter_acts.Expose(party, found.entry, *tellings), clause=CHARTER, by=self.party)
+                self.hear()
 
     # --- state --------------------------------------------------------------------------------------------------
 
@@ -274,10 +302,10 @@ class Node:
         self.log.load(connection)
         self.post.load(connection)
         self.judge.load(connection)
-        self._voids = {}
-        for row in charter_records.all_refusals(connection):
-            if row.code == SEEN_AHEAD:
-                self._voids.setdefault((row.log, row.entry), []).append((row.party, row.n))
+        self.disputes.load(connection)
+        for party in self.disputes.sealed():
+            if party != self.party:
+                self.post.mirror(party).sealed = True
 
     def rebuild(self) -> int:
         """Fold all records anew from the logs (law 9); returns how many entries were read."""
@@ -287,16 +315,18 @@ class Node:
         RECORDS.drop_all(connection)
         RECORDS.create_all(connection)
         self.judge.start_over()
-        self._voids = {}
+        self.disputes.start_over()
         total, count, refusals = 0, 1, list[Saying]()
         while count:
             count = self._replay(connection, BATCH, refusals)
             self.judge.records.flush(connection)
             total += count
+        if self._must_refold():
+            return total + self._rebuild(connection)
         self.judge.save(connection)
         said = {(row.log, row.entry) for row in charter_records.all_refusals(connection) if row.party == self.party}
         missing = [each for each in refusals if (each.act.log, each.act.entry) not in said]  # type: ignore[attr-defined]
-        if missing:
+        if missing and self.rolled_back is None:
             self._say(connection, missing)
         return total
 

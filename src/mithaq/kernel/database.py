@@ -58,11 +58,14 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction by the only writer of this process; committed durably at the end, rolled back on any error."""
-        with self._writing, self.engine.connect().execution_options(mithaq_writes=True) as connection:
-            with connection.begin():
-                if not self.is_sqlite:
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
-                yield connection
+        with (
+            self._writing,
+            self.engine.connect().execution_options(mithaq_writes=True) as connection,
+            connection.begin(),
+        ):
+            if not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

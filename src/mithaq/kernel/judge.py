@@ -7,7 +7,7 @@ rule is a verdict too: a fact, equal on every node, and without effect (law 5).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +17,7 @@ from mithaq.kernel.act import Catalogue
 from mithaq.kernel.errors import Malformed, MithaqError, Refused
 from mithaq.kernel.force import Mandates
 from mithaq.kernel.mandate import Permit
+from mithaq.kernel.note import Verifier
 from mithaq.kernel.records import Fact, Records, View, record_table, verdicts
 from mithaq.kernel.statement import Codec, Statement
 
@@ -39,18 +40,19 @@ class Progress(msgspec.Struct):
 class Judge:
     """Steps 1 to 3 and 5 for every statement of a commission, whoever said it."""
 
-    def __init__(self, catalogue: Catalogue, commission: str, parties: Iterable[str]) -> None:
+    def __init__(self, catalogue: Catalogue, commission: str, keys: Mapping[str, Sequence[Verifier]]) -> None:
+        """`keys`: the log keys of every party, as they were read aloud at pairing."""
         self.catalogue: Final = catalogue
         self.codec: Final = Codec(catalogue)
         self.commission: Final = commission
-        self.parties: Final = tuple(sorted(parties))
+        self.keys: Final = dict(sorted(keys.items()))
         self.start_over()
 
     def start_over(self) -> None:
         """Forget everything that is folded from the logs."""
         self.mandates = Mandates(self.catalogue.charter)
-        self.records = Records(self.parties, self.mandates)
-        self.progress = {party: Progress() for party in self.parties}
+        self.records = Records(self.keys, self.mandates)
+        self.progress = {party: Progress() for party in self.keys}
 
     def load(self, connection: Connection) -> None:
         """Read what was folded before."""

@@ -19,7 +19,7 @@ WIDTH: Final = 256
 _PREFIX: Final = 2
 
 _pieces = (
-    select(bundles.c.first, bundles.c.count, bundles.c.entries)
+    select(bundles.c.first, bundles.c.count.label("length"), bundles.c.entries)
     .where(bundles.c.log == bindparam("log"), bundles.c.first >= bindparam("low"), bundles.c.first < bindparam("high"))
     .order_by(bundles.c.first)
 )
@@ -76,7 +76,7 @@ class Log:
             .order_by(bundles.c.first.desc())
             .limit(1)
         ).first()
-        self.size = last.first + last.count if last else 0
+        self.size = last[0] + last[1] if last else 0
         tile = self.size // WIDTH * WIDTH
         edge = connection.execute(_pieces, {"log": self.name, "low": tile, "high": self.size}).all()
         self._edge = bytearray(b"".join(piece.entries for piece in edge))
@@ -162,7 +162,7 @@ class Log:
         low = start // WIDTH * WIDTH
         found: list[bytes] = []
         for piece in connection.execute(_pieces, {"log": self.name, "low": low, "high": stop}):
-            if piece.first + piece.count > start:
+            if piece.first + piece.length > start:
                 parts = split(bytes(piece.entries))
                 found.extend(parts[max(0, start - piece.first) : stop - piece.first])
         return found
@@ -170,7 +170,7 @@ class Log:
     def bundle(self, connection: Connection, start: int, stop: int) -> bytes:
         """The entries [start, stop) of one tile, each with its length: what a package and an entry bundle carry."""
         pieces = connection.execute(_pieces, {"log": self.name, "low": start // WIDTH * WIDTH, "high": stop}).all()
-        if len(pieces) == 1 and pieces[0].first == start and pieces[0].count == stop - start:
+        if len(pieces) == 1 and pieces[0].first == start and pieces[0].length == stop - start:
             return bytes(pieces[0].entries)
         return join(self.entries(connection, start, stop))
 

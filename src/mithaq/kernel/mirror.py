@@ -40,6 +40,7 @@ class Mirror:
         self.root = merkle.EMPTY_ROOT
         self.note = b""
         self.conflicting = False
+        self.sealed = False
 
     def load(self, connection: Connection) -> None:
         """Read the state that survived."""
@@ -52,6 +53,11 @@ class Mirror:
         )
         found = select(conflicts.c.id).where(conflicts.c.log == self.log.name, conflicts.c.conclusive == 1).limit(1)
         self.conflicting = connection.execute(found).first() is not None
+
+    @property
+    def halted(self) -> bool:
+        """Whether the exchange with this party has stopped, because it told two stories, until people settle it."""
+        return self.conflicting or self.sealed
 
     @property
     def pending_size(self) -> int:
@@ -196,12 +202,17 @@ class Mirror:
         """Our cosignature of what `add_entries` answered: "I hold durably all of it, up to here". After the commit only."""
         return note.cosign(held, self._signers, max(now, 1))
 
-    def checkpoint(self, connection: Connection, now: int) -> bytes | None:
-        """The checkpoint that this mirror serves, as committed: the peer's note with our cosignatures under it."""
+    def reading(self, connection: Connection) -> SignedCheckpoint | None:
+        """The mirror checkpoint as this connection reads it, with the peer's note."""
         row = connection.execute(select(mirrored).where(mirrored.c.log == self.log.name)).first()
         if row is None:
             return None
-        return note.add_lines(bytes(row.note), self.receipt(Checkpoint(self.origin, row.size, bytes(row.root)), now))
+        return SignedCheckpoint(Checkpoint(self.origin, row.size, bytes(row.root)), bytes(row.note), {})
+
+    def checkpoint(self, connection: Connection, now: int) -> bytes | None:
+        """The checkpoint that this mirror serves, as committed: the peer's note with our cosignatures under it."""
+        held = self.reading(connection)
+        return note.add_lines(held.note, self.receipt(held.checkpoint, now)) if held else None
 
 
 def refused(status: int, reason: MithaqError) -> Answer:

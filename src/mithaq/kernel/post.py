@@ -101,7 +101,7 @@ class Post:
     def next_request(self, party: str, connection: Connection) -> tuple[Request, int] | None:
         """The next request to a peer with the size of the checkpoint that it speaks of, or None: all is receipted."""
         upload = self.uploads[party]
-        if self.mirrors[party].conflicting or upload.receipted >= self._committed[0]:
+        if self.mirrors[party].halted or upload.receipted >= self._committed[0]:
             return None
         size, checkpoint = self.checkpoint()
         request = upload.next(connection, size, checkpoint)
@@ -143,7 +143,7 @@ class Post:
         mirror = self._by_origin.get(origin_of(request.path, request.body))
         if mirror is None:
             return refused(404, Refused("peer.unknown_log"))
-        if mirror.conflicting:
+        if mirror.halted:
             return refused(403, Refused("mirror.two_stories", origin=mirror.origin))
         now = int(self._clock())
         if request.path == "add-checkpoint":

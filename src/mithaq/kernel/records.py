@@ -32,6 +32,7 @@ from mithaq.kernel.tables import RECORDS
 
 if TYPE_CHECKING:
     from mithaq.kernel.force import InForce, Mandates, Standing
+    from mithaq.kernel.note import Verifier
     from mithaq.kernel.statement import Statement
 
 
@@ -87,8 +88,9 @@ def event_fact(event: Event) -> Fact:
 class Records:
     """Facts of the current transaction: gathered, written together, and before anything is read."""
 
-    def __init__(self, parties: Iterable[str], mandates: Mandates) -> None:
-        self.parties: Final = tuple(parties)
+    def __init__(self, keys: Mapping[str, Sequence[Verifier]], mandates: Mandates) -> None:
+        self.keys: Final = keys
+        self.parties: Final = tuple(keys)
         self.mandates: Final = mandates
         self._waiting: dict[Table, list[dict[str, Any]]] = {}
         self._insertions: dict[Table, tuple[str, tuple[str, ...]]] = {}
@@ -178,6 +180,10 @@ class View:
     def parties(self) -> tuple[str, ...]:
         """The parties of the commission."""
         return self._records.parties
+
+    def log_keys(self, party: str) -> Sequence[Verifier]:
+        """The keys of a party's log: read aloud at pairing, so the same on every node."""
+        return self._records.keys[party]
 
     def standings(self) -> Mapping[str, Standing]:
         """Every agreement as the speaker had seen it."""

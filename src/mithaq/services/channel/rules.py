@@ -31,7 +31,7 @@ def say(act: acts.Say, said: Statement[Any], view: View) -> None:
 
 def reply(act: acts.Reply, said: Statement[Any], view: View) -> None:
     """Only those who were written to, or who began the thread, answer in it."""
-    first = _message(act.thread, "act.thread", said, view)
+    first = _message(act.thread, "act.thread", view)
     if first.thread != first.reference:
         raise Refused("channel.unknown_message", reference=act.thread, field="act.thread")
     offices = [first.by, *msgspec.json.decode(first.to, type=list[str])]
@@ -42,7 +42,7 @@ def reply(act: acts.Reply, said: Statement[Any], view: View) -> None:
 
 def acknowledge(act: acts.Acknowledge, said: Statement[Any], view: View) -> None:
     """An office that was written to acknowledges once; nobody acknowledges the own side's message."""
-    message = _message(act.message, "act.message", said, view)
+    message = _message(act.message, "act.message", view)
     if message.party == said.party:
         raise Refused("channel.own_message", reference=act.message, field="act.message")
     if not covered(said.by, msgspec.json.decode(message.to, type=list[str])):
@@ -51,7 +51,7 @@ def acknowledge(act: acts.Acknowledge, said: Statement[Any], view: View) -> None
         raise Refused("channel.acknowledged_twice", reference=act.message, office=said.by, field="act.message")
 
 
-def _message(reference: str, field: str, said: Statement[Any], view: View) -> Row[Any]:
+def _message(reference: str, field: str, view: View) -> Row[Any]:
     party, n = split_reference(reference)
     message = view.row(records.messages, party=party, n=n)
     if message is None or message.reference != reference:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from mithaq.kernel.act import CLAUSE, Act, Count, Digest, Office, PartyCode, Reference, Texts
@@ -27,6 +28,23 @@ class Refuse(Act, frozen=True, tag="charter.refuse"):
     code: Annotated[str, Meta(pattern=r"^[a-z_]+\.[a-z_]+$", max_length=80)]
     clause: Annotated[str, Meta(pattern=f"{CLAUSE}|^$", max_length=60)] = ""
     field: Annotated[str, Meta(max_length=160)] = ""
+
+
+class Telling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of two stories: a checkpoint with its signatures, the leaf hash at the entry concerned, its inclusion proof."""
+
+    leaf: Digest
+    note: Annotated[str, Meta(min_length=1, max_length=16_000)]
+    proof: Annotated[tuple[Digest, ...], Meta(max_length=63)]
+
+
+class Expose(Act, frozen=True, tag="charter.expose"):
+    """A party signed two different entries at one place of its log: both checkpoints, with proofs; its log counts up to there."""
+
+    log: PartyCode
+    entry: Count
+    one: Telling
+    other: Telling
 
 
 class Erase(Act, frozen=True, tag="charter.erase"):

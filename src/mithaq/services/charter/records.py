@@ -30,6 +30,12 @@ refusals = record_table(
     Column("field", Text, nullable=False),
     find_by=("entry",),
 )
+exposures = record_table(
+    "charter_exposures",
+    Column("log", Text, nullable=False),
+    Column("entry", BigInteger, nullable=False),
+    find_by=("log",),
+)
 erasures = record_table(
     "charter_erasures",
     Column("statement", Text, nullable=False),
@@ -48,6 +54,11 @@ def refuse(act: acts.Refuse, said: Statement[Any]) -> Iterator[Fact]:
     """The refusal, as its party said it."""
     values = {"log": act.log, "entry": act.entry, "code": act.code, "clause": act.clause, "field": act.field}
     yield Fact(refusals, values)
+
+
+def expose(act: acts.Expose, said: Statement[Any]) -> Iterator[Fact]:
+    """From where on a party's log counts no more."""
+    yield Fact(exposures, {"log": act.log, "entry": act.entry})
 
 
 def erase(act: acts.Erase, said: Statement[Any]) -> Iterator[Fact]:
@@ -69,6 +80,11 @@ def all_offices(connection: Connection) -> Sequence[Row[Any]]:
 def all_refusals(connection: Connection) -> Sequence[Row[Any]]:
     """Every refusal of every party."""
     return connection.execute(select(refusals).order_by(refusals.c.party, refusals.c.n)).all()
+
+
+def all_exposures(connection: Connection) -> Sequence[Row[Any]]:
+    """Every proof that a party told two stories."""
+    return connection.execute(select(exposures).order_by(exposures.c.party, exposures.c.n)).all()
 
 
 def all_erasures(connection: Connection) -> Sequence[Row[Any]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mithaq.kernel.errors import Refused
+from mithaq.kernel import stories
+from mithaq.kernel.errors import MithaqError, Refused
 from mithaq.kernel.records import View, verdicts
 from mithaq.kernel.statement import Statement, split_reference
 from mithaq.services.charter import acts, records
@@ -34,6 +35,22 @@ def refuse(act: acts.Refuse, said: Statement[Any], view: View) -> None:
     verdict = view.row(verdicts, party=act.log, n=act.entry)
     if verdict is None or verdict.code != act.code:
         raise Refused("charter.not_refused", party=act.log, value=act.entry, field="act.entry")
+
+
+def expose(act: acts.Expose, said: Statement[Any], view: View) -> None:
+    """Two stories are proved by the party's own signatures, or they are not told of."""
+    if act.log == said.party or act.log not in view.parties:
+        raise Refused("charter.same_story", origin=act.log, value=act.entry, field="act.log")
+    tellings = [
+        stories.Telling(each.note.encode(), bytes.fromhex(each.leaf), tuple(bytes.fromhex(item) for item in each.proof))
+        for each in (act.one, act.other)
+    ]
+    try:
+        stories.verify(act.entry, tellings, view.log_keys(act.log), f"{said.commission}/{act.log}")
+    except MithaqError as failure:
+        raise Refused(
+            "charter.same_story", origin=act.log, value=act.entry, field="act", reason=failure.code
+        ) from failure
 
 
 def erase(act: acts.Erase, said: Statement[Any], view: View) -> None:
