@@ -12,9 +12,10 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from mithaq.kernel import keys, pairing
+from mithaq.kernel import keys, officials, pairing
 from mithaq.kernel.act import PARTY
 from mithaq.kernel.database import Database
+from mithaq.kernel.enclosure import Store
 from mithaq.kernel.errors import Malformed, Refused, Unreachable
 from mithaq.kernel.keys import NodeKeys
 from mithaq.kernel.pairing import PairingFile
@@ -109,6 +110,15 @@ class Home:
             return
         file.write_bytes(peer.encode())
 
+    def write_operator_token(self, node: Node) -> None:
+        """Keep the operator's token in this folder, for the command line on this machine (mode 0600)."""
+        file = self.path / "operator.token"
+        known = file.read_text(encoding="ascii", errors="replace").strip() if file.is_file() else ""
+        token = node.writer.do(lambda writing: officials.operator_token(writing, node.party, known))
+        if token != known:
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as opened:
+                opened.write(token + "\n")
+
     def load_keys(self, passphrase: str) -> NodeKeys:
         """The node's keys."""
         return keys.load(self.keys_file, passphrase)
@@ -135,4 +145,5 @@ class Home:
 
     def node(self, passphrase: str, clock: Callable[[], float] = time.time) -> Node:
         """The node, ready to say and to hear."""
-        return Node(self.database(), self.load_keys(passphrase), self.peers(), clock)
+        store = Store(self.enclosures_folder, clock)
+        return Node(self.database(), self.load_keys(passphrase), self.peers(), clock, store)

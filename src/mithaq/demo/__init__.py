@@ -1,1 +1,1 @@
-"""The demo: two nodes on this machine carry out the agreements that public reports speak of."""
+"""The demonstration: two nodes as two processes, and a story that shows what they do, on agreements from public reports."""
