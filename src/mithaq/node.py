@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, insert, select
 
-from mithaq.kernel import stories
+from mithaq.kernel import age, stories
 from mithaq.kernel.act import Act, Catalogue
 from mithaq.kernel.database import Database
+from mithaq.kernel.enclosure import Store
 from mithaq.kernel.errors import Malformed, MithaqError, Refused
 from mithaq.kernel.judge import Judge
 from mithaq.kernel.keys import NodeKeys
@@ -28,7 +29,7 @@ from mithaq.kernel.pairing import PairingFile
 from mithaq.kernel.post import Post
 from mithaq.kernel.statement import Enclosure, Statement
 from mithaq.kernel.stories import Send
-from mithaq.kernel.tables import RECORDS, state
+from mithaq.kernel.tables import RECORDS, speakers, state
 from mithaq.kernel.writer import Writer
 from mithaq.services import agreements, channel, charter
 from mithaq.services.charter import acts as charter_acts
@@ -47,6 +48,8 @@ CHARTER_ACTS: Final = (
     "charter.open_office",
     "charter.refuse",
 )
+NODE_ACTS: Final = frozenset({"charter.erase", "charter.expose", "charter.refuse"})
+"""What the node says by itself, of what it has seen and done: no official says it, or a refusal could be made up."""
 CATALOGUE: Final = Catalogue(SERVICES, CHARTER_ACTS)
 
 BATCH: Final = 4096
@@ -60,6 +63,8 @@ class Saying(msgspec.Struct, frozen=True):
     clause: str
     by: str
     enclosures: tuple[Enclosure, ...] = ()
+    official: str = ""
+    """The login name of the person who says it: kept on the own node, never carried."""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -73,7 +78,12 @@ class Node:
     """A party's node in one commission. Thread-safe: writing is serialised, reading takes its own connection."""
 
     def __init__(
-        self, database: Database, keys: NodeKeys, peers: Iterable[PairingFile], clock: Callable[[], float]
+        self,
+        database: Database,
+        keys: NodeKeys,
+        peers: Iterable[PairingFile],
+        clock: Callable[[], float],
+        store: Store | None = None,
     ) -> None:
         self.database: Final = database
         self.keys: Final = keys
@@ -85,12 +95,16 @@ class Node:
         theirs = {party: peer.log_verifiers() for party, peer in self.peers.items()}
         self.judge: Final = Judge(CATALOGUE, keys.commission, {keys.party: keys.log_verifiers(), **theirs})
         self.writer: Final = Writer(database, self._load)
-        self.post: Final = Post(self.log, keys, self.peers, self.writer, clock)
-        self.rolled_back: Refused | None = None
+        self.post: Final = Post(self.log, keys, self.peers, self.writer, clock, store)
         self.disputes: Final = Disputes()
         self.writer.do(self._prepare)
         self.writer.after_commit.append(self.post.committed)
         self.post.committed()
+
+    @property
+    def rolled_back(self) -> Refused | None:
+        """Why this node signs nothing: its log is an old copy of what the peers hold."""
+        return self.post.rolled_back
 
     # --- saying -------------------------------------------------------------------------------------------------
 
@@ -111,6 +125,7 @@ class Node:
         def look(connection: Connection) -> Statement[Any]:
             said = self._compose(saying, self.log.size, self._now(), self._seen())
             self.judge.check(said, connection)
+            self.post.transfers.require(connection, said)
             return said
 
         return self.writer.do(look)
@@ -118,13 +133,14 @@ class Node:
     def _say(self, connection: Connection, sayings: Sequence[Saying]) -> list[Said | MithaqError]:
         if self.rolled_back is not None:
             raise self.rolled_back
-        at, seen, first = self._now(), self._seen(), self.log.size
+        at, seen = self._now(), self._seen()
         entries: list[bytes] = []
         outcomes: list[Said | MithaqError] = []
         for saying in sayings:
             try:
-                said, entry = self._encode(saying, first + len(entries), at, seen)  # (1) shape
+                said, entry = self._place(saying, entries, at, seen)  # (1) shape
                 permits = self.judge.check(said, connection)  # (2) mandate (3) rule
+                self.post.transfers.require(connection, said)
             except MithaqError as reason:
                 outcomes.append(reason)
                 continue
@@ -137,12 +153,37 @@ class Node:
         if entries:
             self.log.append(connection, entries)  # (4) append; the same transaction as its effects
             self.judge.save(connection)
+            self._note_speakers(connection, sayings, outcomes)
         return outcomes
+
+    def _note_speakers(
+        self, connection: Connection, sayings: Sequence[Saying], outcomes: Sequence[Said | MithaqError]
+    ) -> None:
+        rows = [
+            {"n": outcome.n, "official": saying.official}
+            for saying, outcome in zip(sayings, outcomes, strict=True)
+            if saying.official and isinstance(outcome, Said)
+        ]
+        if rows:
+            connection.execute(insert(speakers), rows)
+
+    def _place(
+        self, saying: Saying, entries: list[bytes], at: dt.datetime, seen: dict[str, int]
+    ) -> tuple[Statement[Any], bytes]:
+        """The statement at the next place. A place that a dishonest party voided beforehand is filled, without effect."""
+        said, entry = self._encode(saying, self.log.size + len(entries), at, seen)
+        while self.disputes.is_void(said):
+            entries.append(entry)
+            self.judge.note(self.party, said.n, Refused(SEEN_AHEAD, field="seen"))
+            said, entry = self._encode(saying, self.log.size + len(entries), at, seen)
+        return said, entry
 
     def _compose(self, saying: Saying, n: int, at: dt.datetime, seen: dict[str, int]) -> Statement[Any]:
         return self._encode(saying, n, at, seen)[0]
 
     def _encode(self, saying: Saying, n: int, at: dt.datetime, seen: dict[str, int]) -> tuple[Statement[Any], bytes]:
+        if not saying.clause:
+            raise Refused("mandate.no_clause", clause="—", act=str(saying.act.__struct_config__.tag), field="clause")
         draft = Statement(saying.act, at, saying.by, saying.clause, self.commission, n, saying.enclosures, seen)
         entry = self.judge.codec.encode(draft)
         return self.judge.read(entry, self.party, n), entry
@@ -220,15 +261,18 @@ class Node:
         try:
             said = self.judge.read(entry, party, n)  # (2) shape
             waits = self._waits_for(said)  # (1) seen what the speaker had seen?
-            if waits and (waits != self.party or self.judge.progress[waits].heard < self.log.size):
+            lost = self.rolled_back is not None  # an honest claim may speak of entries that this old copy does not have
+            if waits and (waits != self.party or lost or self.judge.progress[waits].heard < self.log.size):
                 return False
+            if waits and self._fill_voided(connection, party, n):
+                return self._take(connection, party, n, entry, refusals)
             if waits or self.disputes.is_void(said):
-                raise Refused(SEEN_AHEAD, field=f"seen.{waits}")
+                raise Refused(SEEN_AHEAD, field="seen")  # the same facts on every node, whoever found it first
             permits = self.judge.check(said, connection)  # (3) mandate (4) rule
         except MithaqError as reason:
             if party != self.party:
                 refusal = self._refusal(party, n, said, reason)
-                if reason.code == SEEN_AHEAD:
+                if reason.code == SEEN_AHEAD and self.judge.progress[self.party].heard == self.log.size:
                     self._say_seen_ahead(connection, party, n, refusal)
                 else:
                     refusals.append(refusal)
@@ -261,9 +305,23 @@ class Node:
         field = str(reason.facts.get("field", ""))[:160]
         return Saying(charter_acts.Refuse(party, n, reason.code, clause, field), CHARTER, self.party)
 
+    def _fill_voided(self, connection: Connection, party: str, n: int) -> bool:
+        """Fill our next place where it was voided beforehand, before a claim about our log is called false.
+
+        Else the answer to the claim would come to stand one place later, where it no longer voids it for the others.
+        """
+        filler = Saying(charter_acts.Refuse(party, n, SEEN_AHEAD), CHARTER, self.party)
+        said, entry = self._encode(filler, self.log.size, self._now(), self._seen())
+        if not self.disputes.is_void(said):
+            return False
+        self.log.append(connection, [entry])
+        self.judge.note(self.party, said.n, Refused(SEEN_AHEAD, field="seen"))
+        self.judge.save(connection)
+        return True
+
     def _say_seen_ahead(self, connection: Connection, party: str, n: int, refusal: Saying) -> None:
         """Void the claim at once, while our log is still shorter than what it claims to have seen of it."""
-        if not self.disputes.voided_by(party, n, self.party):
+        if self.rolled_back is None and not self.disputes.voided_by(party, n, self.party):
             self._say(connection, [refusal])
 
     def compare(self, peer: str, send: Send) -> None:
@@ -281,6 +339,47 @@ class Node:
                 self.say(charter_acts.Expose(party, found.entry, *tellings), clause=CHARTER, by=self.party)
                 self.hear()
 
+    # --- enclosures ---------------------------------------------------------------------------------------------
+
+    def seal(self, source: BinaryIO, to: Sequence[str], media: str) -> Enclosure:
+        """Seal a file to offices, for one statement that names it; what is not said within a day is erased again."""
+        with self.database.read() as connection:
+            recipients = {office: self._recipient(connection, office) for office in to}
+        return self.post.transfers.seal(source, recipients, media)
+
+    def open(self, digest: str, office: str, sink: BinaryIO, reason: str) -> int:
+        """Open an enclosure for an office of ours; that it was opened, and why, is written down before the first byte."""
+        with self.database.read() as connection:
+            self.post.transfers.check_open(connection, digest, office)
+        if office not in self.keys.offices:
+            raise Refused("enclosure.no_key", office=office)
+        return self.post.transfers.open(digest, office, self.keys.offices[office], sink, reason)
+
+    def erase_due(self, now: float | None = None) -> list[str]:
+        """Erase the enclosures whose time is up, and say so; each side does it by itself. Returns their digests."""
+        moment = self.clock() if now is None else now
+        with self.database.read() as connection:
+            due = self.post.transfers.due(connection, moment)
+        self.post.transfers.erase(due, moment)
+        return self.writer.do(lambda connection: self._say_erased(connection, due)) if due else []
+
+    def _say_erased(self, connection: Connection, due: Sequence[Row[Any]]) -> list[str]:
+        acts = [charter_acts.Erase(self.post.transfers.reference(connection, row), row.digest) for row in due]
+        outcomes = zip(due, self._say(connection, [Saying(act, CHARTER, self.party) for act in acts]), strict=True)
+        done = [row for row, each in outcomes if isinstance(each, Said) or each.code == "charter.erased_twice"]
+        self.post.transfers.erased(connection, done)
+        return [row.digest for row in done]
+
+    def _recipient(self, connection: Connection, office: str) -> age.Recipient:
+        """The newest key of an office: as its party said it, else as it stood in the pairing file, else our own."""
+        peer = self.peers.get(office.partition("/")[0])
+        text = charter_records.recipient(connection, office) or (peer.offices.get(office) if peer else None)
+        if text:
+            return age.Recipient.from_text(text)
+        if office in self.keys.offices:
+            return self.keys.offices[office].recipient
+        raise Refused("enclosure.no_key", office=office)
+
     # --- state --------------------------------------------------------------------------------------------------
 
     def _prepare(self, connection: Connection) -> None:
@@ -289,13 +388,13 @@ class Node:
         known = connection.execute(select(state.c.value).where(state.c.key == "versions")).scalar()
         self.log.load(connection)
         self.post.load(connection)
+        self.post.find_rollback(connection)  # first: an old copy must not judge what speaks of the rest
         if known == versions:
             self._load(connection)
         else:
             self._rebuild(connection)
             connection.execute(state.delete().where(state.c.key == "versions"))
             connection.execute(state.insert(), {"key": "versions", "value": versions})
-        self.rolled_back = self.post.rolled_back(connection)
 
     def _load(self, connection: Connection) -> None:
         """Bring what is kept in memory back to what is stored."""

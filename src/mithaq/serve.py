@@ -19,7 +19,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
-from mithaq.kernel import tls
+from mithaq.kernel import journal, tls
 from mithaq.kernel.errors import Malformed, MithaqError, Unreachable
 from mithaq.kernel.peer import Carrier, Status
 from mithaq.node import Node
@@ -261,33 +261,19 @@ def _open(home: Home, passphrase: str, listening: socket.socket | None) -> Itera
 
 
 def log_to_stderr() -> None:
-    """JSON lines to stderr, uvicorn's and ours: never a body, and of an exception its type alone."""
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _type_of_exception,
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
+    """JSON lines to stderr through the journal's allow-list: of uvicorn's lines the level and the logger's name remain."""
+    journal.configure()
     handler = logging.StreamHandler(sys.stderr)
-    renderers: list[Any] = [
-        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        structlog.processors.JSONRenderer(),
-    ]
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=renderers))
+    handler.setFormatter(_Named())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
 
 
-def _type_of_exception(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """An exception's text may quote what was said (a database's error holds the row): its type says enough here."""
-    found = event.pop("exc_info", None)
-    if found:
-        failure = found[1] if isinstance(found, tuple) else sys.exc_info()[1]
-        event["error"] = type(failure).__name__
-    return event
+class _Named(logging.Formatter):
+    """Another library's line as one of ours: a text that we did not write may quote what was said, so it is left out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, with the name of the exception's class if there is one."""
+        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+        return journal.line(f"library.{record.name.split('.')[0]}", record.levelname.lower(), error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 
 from mithaq.kernel import keys, officials
 from mithaq.kernel.database import Database
+from mithaq.kernel.enclosure import Store
 from mithaq.kernel.keys import NodeKeys
 from mithaq.node import Node
 from mithaq.services.agreements import acts as agreements
@@ -29,7 +31,7 @@ CANARY = "canary-4f1d7a"
 @cache
 def pair() -> dict[str, NodeKeys]:
     """Keys of the two parties, made once for all tests."""
-    return {p: keys.create(p, "xa-xb.example", [f"{p}/border-guard"], ["127.0.0.1"]) for p in ("XA", "XB")}
+    return {p: keys.create(p, "xa-xb.example", [f"{p}/border-guard", GUARD[p]], ["127.0.0.1"]) for p in ("XA", "XB")}
 
 
 class World:
@@ -37,6 +39,7 @@ class World:
 
     def __init__(self, folder: Path, url: str = "") -> None:
         self.now = 1_790_000_000.0
+        self.sealed = tempfile.TemporaryDirectory()
         found = {p: k.pairing(NAMES, "http://127.0.0.1:8460") for p, k in pair().items()}
         self.a, self.b = (
             Node(
@@ -44,11 +47,12 @@ class World:
                 pair()[p],
                 [found[q] for q in found if q != p],
                 lambda: self.now,
+                Store(Path(self.sealed.name) / p, lambda: self.now),
             )
             for p in ("XA", "XB")
         )
         self.home = SimpleNamespace(path=folder)
-        self.message = self.agreement = ""
+        self.message = self.agreement = self.digest = ""
         self.status = SimpleNamespace(last_success=None)
         self.running = SimpleNamespace(carriers={"XB": SimpleNamespace(status=self.status)})
         self.routes = api.routes(self.a, self.home, self.running)
@@ -83,11 +87,15 @@ class World:
         self.carry(self.a, self.b)
         return said.reference
 
-    def write_to(self, speaker: Node, reference: str, text: str = "The gate opens at six.") -> str:
-        """A message from one border guard to the other."""
+    def write_to(self, speaker: Node, reference: str, text: str = "The gate opens at six.", enclosed: str = "") -> str:
+        """A message from one border guard to the other; `enclosed` is sealed to both of them."""
+        sealed = []
+        if enclosed:
+            sealed = [speaker.seal(io.BytesIO(enclosed.encode()), sorted(GUARD.values()), "text/plain")]
+            self.digest = sealed[0].digest
         to = GUARD["XB" if speaker.party == "XA" else "XA"]
         act = channel.Say("Opening hours", text, (to,))
-        return speaker.say(act, clause=f"{reference}/1", by=GUARD[speaker.party]).reference
+        return speaker.say(act, clause=f"{reference}/1", by=GUARD[speaker.party], enclosures=sealed).reference
 
     def carry(self, speaker: Node, listener: Node) -> None:
         """What the network does, without one."""
@@ -107,6 +115,7 @@ class World:
     def close(self) -> None:
         self.a.database.close()
         self.b.database.close()
+        self.sealed.cleanup()
 
 
 def body(reference: str, text: str = "The gate opens at six.", **more: Any) -> dict[str, Any]:

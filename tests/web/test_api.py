@@ -355,7 +355,7 @@ def test_evidence_of_what_nobody_has_receipted_yet_says_so(world: World, agreeme
 
 
 def test_an_old_backup_signs_no_evidence(world: World, agreement: str) -> None:
-    world.a.rolled_back = Refused("node.rolled_back", value=9, limit=3, party="XB")
+    world.a.post.rolled_back = Refused("node.rolled_back", value=9, limit=3, party="XB")
     response = world.call("GET", "/api/v1/statements/XA/1/evidence")
     assert (response.status_code, response.json()["code"]) == (409, "node.rolled_back")
 
@@ -424,7 +424,7 @@ def test_a_node_is_not_well_when_its_database_cannot_be_written(world: World, ag
 
 
 def test_a_node_is_not_well_when_it_is_an_old_backup(world: World) -> None:
-    world.a.rolled_back = Refused("node.rolled_back", value=9, limit=3, party="XB")
+    world.a.post.rolled_back = Refused("node.rolled_back", value=9, limit=3, party="XB")
     found = world.call("GET", "/health")
     assert (found.status_code, found.json()["rolled_back"]) == (503, True)
 
@@ -508,3 +508,16 @@ def test_a_problem_of_whatever_code_can_be_written() -> None:
         if "." in code and " " not in code:
             found = problem.describe(MithaqError(code, value=b"\xff", at=object()), "ar", "/")
             assert msgspec.json.decode(msgspec.json.encode(found))["code"] == code
+
+
+def test_the_own_overseer_learns_which_official_said_what_and_the_other_side_does_not(world: World) -> None:
+    said = world.call("POST", "/api/v1/say", json=body(world.conclude())).json()
+    assert world.call("GET", f"/api/v1/speakers/{said['n']}", "auditor").json()["official"] == "official"
+    assert world.call("GET", "/api/v1/speakers/0", "auditor").json()["official"] is None
+    assert b'"official"' not in world.a.entry("XA", said["n"])
+
+
+@pytest.mark.parametrize("act", [{"do": "charter.refuse", "log": "XB", "entry": 0, "code": "statement.seen_ahead"}])
+def test_no_official_can_say_what_only_the_node_says(world: World, act: dict[str, Any]) -> None:
+    answer = world.call("POST", "/api/v1/say", json={"act": act, "clause": "charter", "by": GUARD["XA"]})
+    assert (answer.status_code, answer.json()["code"]) == (403, "official.node_says")

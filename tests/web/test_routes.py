@@ -13,7 +13,7 @@ from starlette.routing import Route
 from mithaq.kernel import officials
 from mithaq.web import api
 from mithaq.web.access import ACCESS, ANYONE, CALLERS, LOOPBACK, Grant, grant
-from tests.web import CANARY, World, body, folder
+from tests.web import CANARY, GUARD, World, body, folder
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 PAIRS = [(key, caller) for key in ACCESS if key != api.ELSEWHERE for caller in CALLERS]
@@ -23,7 +23,7 @@ PAIRS = [(key, caller) for key in ACCESS if key != api.ELSEWHERE for caller in C
 def world() -> Iterator[World]:
     found = World(folder())
     reference = found.conclude()
-    found.message = found.write_to(found.a, reference, f"A message with a {CANARY} in it.")
+    found.message = found.write_to(found.a, reference, f"A message with a {CANARY} in it.", f"A {CANARY}.")
     found.agreement = reference
     found.carry(found.a, found.b)
     found.write_to(found.b, reference, f"An answer with a {CANARY} in it.")
@@ -37,6 +37,10 @@ def ask(world: World, key: str, caller: str) -> Any:
     party = "XA" if "{n}" in path else "XB"
     reference = world.agreement if "agreements" in path else world.message
     path = path.replace("{party}", party).replace("{n}", "3").replace("{reference}", reference)
+    if "{digest}" in path:
+        path = f"{path.replace('{digest}', world.digest)}?office={GUARD['XA']}&reason=to+look"
+    elif key == "POST /api/v1/enclosures":
+        path = f"{path}?to={GUARD['XB']}&media=text/plain&by={GUARD['XA']}"
     token = world.tokens.get(caller)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     client = world.client("127.0.0.1" if caller == LOOPBACK else "192.0.2.7")
@@ -106,7 +110,7 @@ def test_what_is_no_route_and_what_is_no_method_are_problems(world: World) -> No
 
 def test_a_route_without_a_decision_cannot_be_made(world: World) -> None:
     with pytest.raises(LookupError):
-        api._Endpoint(world.a, world.home, None, api.Described("GET /api/v1/new", ""), lambda _: None)
+        api._Endpoint(world.a, world.home, None, api.Described("GET /api/v1/new", ""), lambda _: None, None)
 
 
 def test_the_page_lists_the_routes_that_there_are() -> None:

@@ -42,12 +42,12 @@ class Pair:
     """Two access points that know one another's certificates."""
 
     def __init__(self) -> None:
-        sender, sender_key = identity("PIR000001")
-        receiver, receiver_key = identity("PIQ000001")
+        sender, sender_key = identity("PXA000001")
+        receiver, receiver_key = identity("PXB000001")
         self.receiver_certificate = receiver
-        self.sender = create_peppol_internal_party("PIR000001", sender, as4.AS4LocalPrivateKey(sender_key))
-        self.receiver = create_peppol_internal_party("PIQ000001", receiver, as4.AS4LocalPrivateKey(receiver_key))
-        self.remote = create_peppol_external_party("PIQ000001", receiver)
+        self.sender = create_peppol_internal_party("PXA000001", sender, as4.AS4LocalPrivateKey(sender_key))
+        self.receiver = create_peppol_internal_party("PXB000001", receiver, as4.AS4LocalPrivateKey(receiver_key))
+        self.remote = create_peppol_external_party("PXB000001", receiver)
         self.policy = as4.SecurityPolicy(signer_resolver=as4.pinned_certificates(sender))
 
     def exchange(self, payload: bytes) -> int:
@@ -58,7 +58,7 @@ class Pair:
             remote_party=self.remote,
             sender="9932:9999999999",
             recipient="9932:1111111111",
-            sender_country_id="IR",
+            sender_country_id="XA",
             document_type_identifier_scheme="busdox-docid-qns",
             document_type_identifier_value=DOCUMENT,
             process_identifier="urn:fdc:peppol.eu:2017:poacc:billing:01:1.0",

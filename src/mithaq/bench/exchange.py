@@ -67,7 +67,7 @@ class Process:
         """End the process."""
         if self._process.poll() is None:
             self.tell("stop")
-            self._process.wait(30)
+            self._process.communicate(timeout=30)
 
 
 def run(seconds: float, backlog: int, singles: int) -> dict[str, float | int | None]:

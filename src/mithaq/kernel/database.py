@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
 from mithaq.kernel.errors import Unreachable
@@ -52,7 +52,8 @@ class Database:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA cache_size=-16384")
-        cursor.execute("PRAGMA secure_delete=ON")
+        cursor.execute("PRAGMA secure_delete=FAST")
+        cursor.execute("PRAGMA wal_autocheckpoint=8192")  # 32 MiB: fewer pages are copied back twice
         cursor.close()
 
     @contextmanager
@@ -83,7 +84,7 @@ class Database:
             with self.engine.connect() as connection:
                 if self._schema(connection) == SCHEMA:
                     return
-        except OperationalError as failure:
+        except DatabaseError as failure:  # no such place, no answer, or a file that is no database
             raise Unreachable("database.unwritable", value=str(self.url.database or "")) from failure
         from alembic import command
         from alembic.config import Config

@@ -28,6 +28,7 @@ class Standing:
         self.proposer = proposer
         self.days: dict[str, dict[str, str]] = {"signed": {}, "notified": {}, "declined": {}, "terminated": {}}
         self.suspended: set[tuple[str, str]] = set()
+        self.amends = ""
         self.amended_by = ""
 
     def binds_from(self) -> dt.date | None:
@@ -39,9 +40,10 @@ class Standing:
         first = max(dt.date.fromisoformat(day) for day in bound.values())
         return max(first, self.text.entry.day) if self.text.entry.day else first
 
-    def binds_until(self, party: str) -> dt.date | None:
-        """The last day on which it binds `party`: the text's own end, or the day it leaves, or one party is left alone."""
-        ends = [self.text.entry.until] if self.text.entry.until else []
+    def binds_until(self, party: str, amended: Agreement | None = None) -> dt.date | None:
+        """The last day on which it binds `party`: the text's own end (as amended), or the day it leaves, or one is left alone."""
+        until = (amended or self.text).entry.until
+        ends = [until] if until else []
         left = {each: dt.date.fromisoformat(day) for each, day in self.days["terminated"].items()}
         if party in left:
             ends.append(left[party])
@@ -61,6 +63,8 @@ class InForce(msgspec.Struct, frozen=True):
     since: dt.date | None
     until: dt.date | None
     suspended_by: tuple[str, ...]
+    entitled: dict[tuple[str, str], tuple[Permit, ...]]
+    """(act, office) -> the permits that entitle it, as they were found: a memory, not a fact."""
 
 
 class Mandates:
@@ -71,7 +75,7 @@ class Mandates:
         self._events: dict[str, list[tuple[int, int, Event]]] = {}
         self._texts: dict[str, Agreement] = {}
         self._answers: dict[tuple[Any, ...], dict[str, InForce]] = {}
-        self._entitled: dict[tuple[str, tuple[str, ...]], bool] = {}
+        self._last: dict[str, tuple[Mapping[str, int], int, dict[str, InForce], dt.date]] = {}
 
     def add(self, event: Event) -> None:
         """Take one event in. Events of a party may come in any order; their index in its log orders them."""
@@ -79,6 +83,7 @@ class Mandates:
         if event.text:
             self._texts[event.agreement] = msgspec.json.decode(event.text, type=Agreement)
         self._answers.clear()
+        self._last.clear()
 
     def _visible(self, speaker: str, n: int, seen: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
         """How many events of each party the speaker had seen when it spoke entry `n` of its own log."""
@@ -89,16 +94,19 @@ class Mandates:
             visible.append((party, count))
         return tuple(visible)
 
-    def standings(self, speaker: str, n: int, seen: Mapping[str, int]) -> dict[str, Standing]:
-        """Every agreement and amendment that the speaker had seen, as its visible events leave it."""
-        return self._standings(self._visible(speaker, n, seen))
+    def standings(
+        self, speaker: str, n: int, seen: Mapping[str, int], day: dt.date = dt.date.max
+    ) -> dict[str, Standing]:
+        """Every agreement and amendment that the speaker had seen, as its visible events leave it on that day."""
+        return self._standings(self._visible(speaker, n, seen), day)
 
-    def _standings(self, visible: tuple[tuple[str, int], ...]) -> dict[str, Standing]:
+    def _standings(self, visible: tuple[tuple[str, int], ...], day: dt.date) -> dict[str, Standing]:
         events = [item[2] for party, count in visible for item in self._events[party][:count]]
         found: dict[str, Standing] = {}
         for event in events:
             if event.what in {"proposed", "amended"}:
                 found[event.agreement] = Standing(event.agreement, self._texts[event.agreement], event.party)
+                found[event.agreement].amends = event.amends
         for event in events:
             standing = found.get(event.agreement)
             if standing is None:
@@ -110,21 +118,28 @@ class Mandates:
             elif event.what in standing.days:
                 standing.days[event.what].setdefault(event.party, event.day)
         for event in events:
-            if event.what == "amended" and event.amends in found and found[event.agreement].binds_from():
+            start = found[event.agreement].binds_from() if event.what == "amended" and event.amends in found else None
+            if start is not None and start <= day:
                 root = found[event.amends]
                 newer = found.get(root.amended_by)
                 if newer is None or _later(found[event.agreement], newer):
                     root.amended_by = event.agreement
         return found
 
-    def in_force(self, speaker: str, n: int, seen: Mapping[str, int]) -> dict[str, InForce]:
-        """Clause reference -> the clause for this speaker. Cached by what was visible, not by who asked."""
-        key = (speaker, self._visible(speaker, n, seen))
+    def in_force(self, speaker: str, n: int, seen: Mapping[str, int], day: dt.date = dt.date.max) -> dict[str, InForce]:
+        """Clause reference -> the clause for this speaker, as amended on that day. Cached by what was visible to it."""
+        last = self._last.get(speaker)
+        if last and n >= last[1] and seen == last[0] and day == last[3]:
+            return last[2]
+        key = (speaker, self._visible(speaker, n, seen), day)
         answer = self._answers.get(key)
         if answer is None:
             if len(self._answers) > _KEPT_ANSWERS:
                 self._answers.clear()
-            answer = self._answers[key] = _clauses(speaker, self._standings(key[1]))
+            answer = self._answers[key] = _clauses(speaker, self._standings(key[1], day))
+        own = self._events.get(speaker)
+        if own is None or n > own[-1][0]:  # from here on all own events are visible: later statements see the same
+            self._last[speaker] = (dict(seen), n, answer, day)
         return answer
 
     def authorise(self, said: Statement[Any]) -> tuple[Permit, ...]:
@@ -140,16 +155,11 @@ class Mandates:
             if said.enclosures:
                 raise Refused("mandate.enclosure_not_allowed", clause=CHARTER, act=act, field="enclosures")
             return ()
-        clause = self.in_force(said.party, said.n, said.seen).get(said.clause)
+        clause = self.in_force(said.party, said.n, said.seen, said.at.date()).get(said.clause)
         if clause is None:
             raise Refused("mandate.no_such_clause", clause=said.clause, field="clause")
         self._open_to(clause, said)
-        permits = clause.permits.get(act)
-        if permits is None:
-            raise Refused("mandate.act_not_named", clause=said.clause, act=act, field="act")
-        entitled = tuple(permit for permit in permits if self._is_entitled(said.by, permit.offices))
-        if not entitled:
-            raise Refused("mandate.office_not_entitled", clause=said.clause, act=act, office=said.by, field="by")
+        entitled = clause.entitled.get((act, said.by)) or _entitle(clause, said)
         if said.enclosures:
             _check_enclosures(said, entitled)
         return entitled
@@ -165,14 +175,17 @@ class Mandates:
         if clause.suspended_by:
             raise Refused("mandate.suspended", clause=said.clause, party=", ".join(clause.suspended_by), field="clause")
 
-    def _is_entitled(self, office: str, offices: tuple[str, ...]) -> bool:
-        key = (office, offices)
-        known = self._entitled.get(key)
-        if known is None:
-            if len(self._entitled) > _KEPT_ANSWERS:
-                self._entitled.clear()
-            known = self._entitled[key] = covered(office, offices)
-        return known
+
+def _entitle(clause: InForce, said: Statement[Any]) -> tuple[Permit, ...]:
+    permits = clause.permits.get(said.do)
+    if permits is None:
+        raise Refused("mandate.act_not_named", clause=said.clause, act=said.do, field="act")
+    entitled = tuple(permit for permit in permits if covered(said.by, permit.offices))
+    if not entitled:
+        raise Refused("mandate.office_not_entitled", clause=said.clause, act=said.do, office=said.by, field="by")
+    if len(clause.entitled) < _KEPT_ANSWERS:
+        clause.entitled[said.do, said.by] = entitled
+    return entitled
 
 
 def covered(office: str, offices: Iterable[str]) -> bool:
@@ -187,13 +200,12 @@ def _later(one: Standing, other: Standing) -> bool:
 
 def _clauses(speaker: str, standings: Mapping[str, Standing]) -> dict[str, InForce]:
     clauses: dict[str, InForce] = {}
-    amendments = {standing.amended_by for standing in standings.values() if standing.amended_by}
     for reference, standing in standings.items():
-        if reference in amendments:
+        if standing.amends:  # its clauses are said under the agreement's own number, also once a later one holds
             continue
         text = standings[standing.amended_by].text if standing.amended_by else standing.text
         parties = frozenset(text.parties)
-        since, until = standing.binds_from(), standing.binds_until(speaker)
+        since, until = standing.binds_from(), standing.binds_until(speaker, text)
         for clause in text.clauses:
             permits: dict[str, list[Permit]] = {}
             for permit in clause.permits:
@@ -208,6 +220,7 @@ def _clauses(speaker: str, standings: Mapping[str, Standing]) -> dict[str, InFor
                 since=since,
                 until=until,
                 suspended_by=() if keeps_powers(clause) else tuple(sorted(stopped)),
+                entitled={},
             )
     return clauses
 

@@ -13,12 +13,12 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from mithaq.kernel.act import ClauseNumber, Count, Line, Office, PartyCode, Texts, Words
+from mithaq.kernel.act import ClauseNumber, Count, Language, Line, Office, PartyCode, Texts, Words
 
 CHARTER: Final = "charter"
 """The clause under which what founds the rest is said: offices, keys, agreements, refusals."""
 
-ActTag = Annotated[str, Meta(pattern=r"^[a-z_]+\.[a-z_]+$", max_length=60)]
+ActTag = Annotated[str, Meta(pattern=r"^(?!.*\n)[a-z_]+\.[a-z_]+$", max_length=60)]
 
 
 class Citation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -33,7 +33,8 @@ class Enclosures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     to: Annotated[tuple[Office, ...], Meta(min_length=1, max_length=64)]
     media: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^[a-z]+/([a-z0-9.+-]{1,80}|\*)$")], ...], Meta(min_length=1, max_length=32)
+        tuple[Annotated[str, Meta(pattern=r"^(?!.*\n)[a-z]+/([a-z0-9.+-]{1,80}|\*)$")], ...],
+        Meta(min_length=1, max_length=32),
     ]
     max_bytes: Annotated[int, Meta(ge=1, le=2**40)]
     keep_days: Annotated[int, Meta(ge=1, le=36_525)]
@@ -58,7 +59,9 @@ class Duty(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     owed_by: PartyCode
     owed_to: Annotated[tuple[PartyCode, ...], Meta(min_length=1, max_length=32)]
     what: Texts
-    due: Annotated[str, Meta(pattern=r"^([0-9]{4}-[0-9]{2}(-[0-9]{2})?|(R/)?P[0-9]{1,4}[DWMY])?$", max_length=12)] = ""
+    due: Annotated[
+        str, Meta(pattern=r"^(?!.*\n)([0-9]{4}-[0-9]{2}(-[0-9]{2})?|(R/)?P[0-9]{1,4}[DWMY])?$", max_length=12)
+    ] = ""
     after: Annotated[str, Meta(max_length=300)] = ""
     verified: Annotated[str, Meta(max_length=300)] = ""
 
@@ -89,7 +92,7 @@ class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     parties: Annotated[tuple[PartyCode, ...], Meta(min_length=2, max_length=32)]
     clauses: Annotated[tuple[Clause, ...], Meta(min_length=1, max_length=200)]
     entry: Entry
-    marked: dict[str, Words] = {}
+    marked: Annotated[dict[Language, Words], Meta(max_length=12)] = {}
     concluded: Annotated[str, Meta(max_length=120)] = ""
 
     def hash(self) -> str:

@@ -117,8 +117,12 @@ class Mirror:
 
     def _compare(self, connection: Connection, signed: SignedCheckpoint, now: int) -> None:
         """A checkpoint of an earlier size must have the root that our copy had then, or two stories were told."""
-        size = signed.checkpoint.size
-        if size <= self.log.size and self.log.root_at(connection, size) != signed.checkpoint.root:
+        size, known = signed.checkpoint.size, b""
+        if size in self._pending:
+            known = self._pending[size][0]
+        elif size <= self.log.size:
+            known = self.log.root_at(connection, size)
+        if known and known != signed.checkpoint.root:
             self._keep(connection, signed, now, conclusive=True)
 
     def _keep(self, connection: Connection, signed: SignedCheckpoint, now: int, *, conclusive: bool) -> None:
@@ -142,7 +146,8 @@ class Mirror:
         root = self._pending[end][0] if end in self._pending else self.root if end == self.size else None
         too_far_back = min(end, self.log.size) - start > EXCESS_LIMIT
         if root is None or end < self.size or start > self.log.size or too_far_back:
-            return self._info(409, self.pending_size)
+            # tlog-mirror: a valid `upload_end` is told again, so that the client need not make its proofs anew.
+            return self._info(409, self.pending_size if root is None or end < self.size else end)
         saved, position = 0, start
         try:
             while position < end:
@@ -152,9 +157,13 @@ class Mirror:
                 self._store(connection, position, package, end, root)
                 position += len(package[0])
                 saved += 1
-        except MithaqError as failure:
+        except (
+            Refused
+        ) as failure:  # what was proved before it stays; tlog-mirror: "respond with 422 and end processing"
+            return refused(422, failure)
+        except Malformed as failure:
             if not saved:
-                return refused(400 if isinstance(failure, Malformed) else 422, failure)
+                return refused(400, failure)
         if position < end:
             return self._info(202, end) if saved else refused(400, Malformed("mirror.truncated_package"))
         self._hold(connection, end)

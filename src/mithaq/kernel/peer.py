@@ -39,6 +39,9 @@ ANSWER_LIMIT: Final = 64 * 1024
 READ_LIMIT: Final = 32 * 1024 * 1024
 """Bytes of an answer to a GET: an entry bundle has 16.8 MB at most (tlog-tiles)."""
 
+COMPARE_SECONDS: Final = 30.0
+"""How often a peer is asked what it holds of the others' logs, when there is nothing else to carry."""
+
 ANSWER_SECONDS: Final = 60.0
 SAME_AGAIN: Final = 4
 """How often the same request, or a 409, may come in a row before it is a failure: a peer must not keep us spinning."""
@@ -60,6 +63,7 @@ class Speaker(Protocol):
     def database(self) -> Database: ...
     @property
     def post(self) -> Post: ...
+    def compare(self, peer: str, send: Callable[[Request], Answer]) -> None: ...
     @property
     def clock(self) -> Callable[[], float]: ...
 
@@ -103,6 +107,7 @@ class Carrier:
         self._status = Status(party)
         self._up = threading.Event()
         self._stopping = threading.Event()
+        self._compared = -COMPARE_SECONDS
         self._socket: socket.socket | None = None
         self._last: tuple[str, bytes] = ("", b"")
         self._again = 0
@@ -153,7 +158,8 @@ class Carrier:
                     self._failed(Unreachable("peer.fault", party=self.party, reason=type(failure).__name__))
                 else:
                     if not carried:
-                        self.wake.wait()
+                        self._compare()
+                        self.wake.wait(COMPARE_SECONDS if len(self._node.peers) > 1 else None)
         finally:
             self._client.close()
 
@@ -173,6 +179,16 @@ class Carrier:
             self._again += 1
         self._status = Status(self.party, last_success=self._node.clock())
         return True
+
+    def _compare(self) -> None:
+        """Among three or more: now and then, whether this peer was told the same stories by the others as we were."""
+        now = time.monotonic()
+        if len(self._node.peers) > 1 and now - self._compared >= COMPARE_SECONDS:
+            self._compared = now
+            try:
+                self._node.compare(self.party, self.send)
+            except MithaqError as failure:
+                self._failed(failure)
 
     def _fetch(self) -> bool:
         """With our log receipted: the next piece of an enclosure that the peer owes us; False when there is none."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, insert, select
 
 from mithaq.kernel import note, tiles
+from mithaq.kernel.enclosure import Store
 from mithaq.kernel.errors import MithaqError, Refused
 from mithaq.kernel.exchange import Answer, Request
 from mithaq.kernel.force import covered
@@ -20,6 +21,7 @@ from mithaq.kernel.note import Checkpoint
 from mithaq.kernel.pairing import PairingFile
 from mithaq.kernel.statement import Statement
 from mithaq.kernel.tables import enclosures, receipts
+from mithaq.kernel.transfer import PREFIX, Transfers
 from mithaq.kernel.upload import Upload
 from mithaq.kernel.writer import Writer
 
@@ -36,6 +38,7 @@ class Post:
         peers: Mapping[str, PairingFile],
         writer: Writer,
         clock: Callable[[], float],
+        store: Store | None = None,
     ) -> None:
         self.log: Final = log
         self.keys: Final = keys
@@ -49,10 +52,13 @@ class Post:
         self.uploads: Final = {
             party: Upload(log, keys.origin, peer.mirror_verifiers()) for party, peer in peers.items()
         }
+        logs = {self.party: log, **{party: mirror.log for party, mirror in self.mirrors.items()}}
+        self.transfers: Final = Transfers(self.party, logs, writer, clock, store)
         self._by_origin: Final = {mirror.origin: mirror for mirror in self.mirrors.values()}
         self._by_hash: Final = {note.origin_hash(mirror.origin): mirror for mirror in self.mirrors.values()}
         self._own_hash: Final = note.origin_hash(keys.origin)
         self._log_signers: Final = keys.log_signers()
+        self.rolled_back: Refused | None = None
         self._committed = (0, b"")
         self._signed: tuple[int, bytes] = (-1, b"")
         self._signing = threading.Lock()
@@ -67,12 +73,11 @@ class Post:
         for party, size in kept.items():
             self.uploads[party].start(size)
 
-    def rolled_back(self, connection: Connection) -> Refused | None:
+    def find_rollback(self, connection: Connection) -> None:
         """Whether a receipt covers more than our log has, or other content: then we are an old backup and sign nothing."""
         for row in connection.execute(select(receipts).where(receipts.c.log == self.party)):
             if row.size > self.log.size or self.log.root_at(connection, row.size) != bytes(row.root):
-                return Refused("node.rolled_back", value=row.size, limit=self.log.size, party=row.peer)
-        return None
+                self.rolled_back = Refused("node.rolled_back", value=row.size, limit=self.log.size, party=row.peer)
 
     def mirror(self, party: str) -> Mirror:
         """The mirror of a party's log."""
@@ -89,6 +94,8 @@ class Post:
 
     def checkpoint(self) -> tuple[int, bytes]:
         """(size, note): our newest committed checkpoint, signed when first asked for."""
+        if self.rolled_back is not None:
+            raise self.rolled_back
         with self._signing:
             size, root = self._committed
             if self._signed[0] != size:
@@ -101,6 +108,8 @@ class Post:
     def next_request(self, party: str, connection: Connection) -> tuple[Request, int] | None:
         """The next request to a peer with the size of the checkpoint that it speaks of, or None: all is receipted."""
         upload = self.uploads[party]
+        if self.rolled_back is not None:
+            raise self.rolled_back
         if self.mirrors[party].halted or upload.receipted >= self._committed[0]:
             return None
         size, checkpoint = self.checkpoint()
@@ -109,11 +118,19 @@ class Post:
 
     def answered(self, party: str, request: Request, size: int, answer: Answer, connection: Connection) -> None:
         """Learn from a peer's answer; a receipt is verified and kept."""
+        try:
+            lines = self.uploads[party].answered(request, size, answer)
+        except Refused as refusal:
+            if refusal.code == "node.rolled_back":  # the peer holds more of our log than we do
+                self.rolled_back = refusal
+            raise
+        if lines is not None:
+            self.receipted(party, lines, connection)
+
+    def receipted(self, party: str, lines: bytes, connection: Connection, size: int | None = None) -> int:
+        """Verify and keep a receipt for the upload that just ended, or for `size`; returns the size that it covers."""
         upload = self.uploads[party]
-        lines = upload.answered(request, size, answer)
-        if lines is None:
-            return
-        checkpoint, at = upload.check_receipt(connection, lines)
+        checkpoint, at = upload.check_receipt(connection, lines, size)
         row = {"log": self.party, "peer": party, "size": checkpoint.size, "root": checkpoint.root}
         row |= {"note": checkpoint.body, "lines": lines, "at": at}
 
@@ -123,6 +140,17 @@ class Post:
             writing.execute(insert(receipts), row)
 
         self._writer.do(keep)
+        return checkpoint.size
+
+    # --- fetching enclosures ------------------------------------------------------------------------------------
+
+    def next_fetch(self, party: str, connection: Connection) -> Request | None:
+        """The next request for an enclosure that this peer owes us: asked once `next_request` has nothing more to carry."""
+        return None if self.mirrors[party].conflicting else self.transfers.next_fetch(party, connection)
+
+    def fetched(self, party: str, request: Request, answer: Answer, connection: Connection) -> int:
+        """Learn from the answer to `next_fetch`; returns the bytes gained."""
+        return self.transfers.fetched(party, request, answer, connection)
 
     # --- answering the peers ------------------------------------------------------------------------------------
 
@@ -133,6 +161,10 @@ class Post:
         try:
             if request.method == "POST" and request.path in {"add-checkpoint", "add-entries"}:
                 return self._add(request)
+            if request.method == "GET" and request.path.startswith(PREFIX):
+                if self.mirrors[request.party].conflicting:
+                    return refused(403, Refused("mirror.two_stories", origin=self.mirrors[request.party].origin))
+                return self.transfers.answer(request.path, request.party, connection)
             if request.method == "GET":
                 return self._read(request.path, connection)
         except MithaqError as failure:
@@ -174,7 +206,8 @@ class Post:
             ours = said.party == self.party
             if not ours and not any(covered(office, [self.party]) for office in enclosure.to):
                 continue
-            if connection.execute(select(enclosures.c.digest).where(enclosures.c.digest == enclosure.digest)).first():
+            same = (enclosures.c.log == said.party) & (enclosures.c.digest == enclosure.digest)
+            if connection.execute(select(enclosures.c.digest).where(same)).first():
                 continue
             row = {"digest": enclosure.digest, "log": said.party, "n": said.n, "size": enclosure.size, "until": until}
             held = enclosure.size if ours else 0

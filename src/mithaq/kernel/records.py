@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from mithaq.kernel.statement import Statement
 
 
+# Rows are ordered by party, and a rule may read the first: by code points, whatever language a server sorts in (law 3).
+_CODE: Final = Text().with_variant(Text(collation="C"), "postgresql")
+
+
 class Fact(NamedTuple):
     """One row that a statement adds to a record table, without its `party` and `n`, which the kernel adds."""
 
@@ -49,7 +53,7 @@ def record_table(name: str, *columns: Column[Any], once: bool = True, find_by: S
     table = Table(
         name,
         RECORDS,
-        Column("party", Text, nullable=False),
+        Column("party", _CODE, nullable=False),
         Column("n", BigInteger, nullable=False),
         *columns,
         PrimaryKeyConstraint(*keys),
@@ -187,8 +191,8 @@ class View:
 
     def standings(self) -> Mapping[str, Standing]:
         """Every agreement as the speaker had seen it."""
-        return self._records.mandates.standings(self._said.party, self._said.n, self._said.seen)
+        return self._records.mandates.standings(self._said.party, self._said.n, self._said.seen, self._said.at.date())
 
     def clauses(self) -> Mapping[str, InForce]:
         """Every clause as it stood for the speaker."""
-        return self._records.mandates.in_force(self._said.party, self._said.n, self._said.seen)
+        return self._records.mandates.in_force(self._said.party, self._said.n, self._said.seen, self._said.at.date())

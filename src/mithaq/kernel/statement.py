@@ -7,6 +7,9 @@ unknown is carried, numbers are whole, times are UTC to the second. RFC 8785 (JC
 from __future__ import annotations
 
 import datetime as dt
+import re
+from collections.abc import Callable
+from itertools import accumulate
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -19,20 +22,42 @@ from mithaq.kernel.text import check_text
 LIMIT: Final = 65_535
 """Bytes of an entry at most: C2SP tlog-tiles prefixes an entry with a uint16."""
 
+DEPTH: Final = 64
+"""Brackets that may be open at once in an entry that cannot be read, before it is called too deep; no act needs a dozen."""
+
 A = TypeVar("A", bound=Act)
 _UTC_ZERO: Final = dt.timedelta(0)
+_NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9_.\[\]-]")
+
+
+V = TypeVar("V")
+
+
+class _Once(Generic[V]):
+    """A property that is worked out once. Python 3.11's own `cached_property` takes a lock, which costs more than these."""
+
+    def __init__(self, work: Callable[[Any], V]) -> None:
+        self._work = work
+        self.__doc__ = work.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type) -> V:
+        value = instance.__dict__[self._name] = self._work(instance)
+        return value
 
 
 class Enclosure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A file that travels beside a statement: its salted digest, its size in bytes, its media type, who may open it."""
 
     digest: Digest
-    media: Annotated[str, Meta(pattern=r"^[a-z]+/[a-z0-9.+-]{1,80}$")]
+    media: Annotated[str, Meta(pattern=r"^(?!.*\n)[a-z]+/[a-z0-9.+-]{1,80}$")]
     size: Count
     to: Annotated[tuple[Office, ...], Meta(min_length=1, max_length=32)]
 
 
-class Statement(msgspec.Struct, Generic[A], frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Statement(msgspec.Struct, Generic[A], frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
     """The entry of a log.
 
     `n` is the entry's index in the speaker's log, `seen` how many entries of each other party's log the speaker's node
@@ -48,17 +73,17 @@ class Statement(msgspec.Struct, Generic[A], frozen=True, forbid_unknown_fields=T
     enclosures: Annotated[tuple[Enclosure, ...], Meta(max_length=16)] = ()
     seen: dict[PartyCode, Annotated[int, Meta(ge=1, le=2**53 - 1)]] = {}
 
-    @property
+    @_Once
     def party(self) -> str:
         """The code of the party that speaks: the first part of its office."""
         return self.by.partition("/")[0]
 
-    @property
+    @_Once
     def reference(self) -> str:
         """The statement's own number, and that of the thing it creates: `IR-2026-000123`."""
         return f"{self.party}-{self.at.year}-{self.n:06d}"
 
-    @property
+    @_Once
     def do(self) -> str:
         """The act's tag."""
         return str(self.act.__struct_config__.tag)
@@ -78,6 +103,7 @@ class Codec:
         kind: Any = Statement[catalogue.union()]  # type: ignore[misc]  # the union is known at run time only
         self._decoder: msgspec.json.Decoder[Statement[Any]] = msgspec.json.Decoder(kind)
         self._catalogue = catalogue
+        self._times = {tag: _time_fields(kind.act) for tag, kind in catalogue.kinds.items()}
 
     def encode(self, statement: Statement[Any]) -> bytes:
         """The canonical bytes; refused as `statement.oversized` above `LIMIT`."""
@@ -93,33 +119,50 @@ class Codec:
         try:
             statement = self._decoder.decode(entry)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
-            raise self._diagnosis(entry, failure) from failure
-        if (
-            self._encoder.encode(statement) != entry
-            or statement.at.microsecond
-            or statement.at.utcoffset() != _UTC_ZERO
-        ):
+            raise self.diagnosis(entry, failure) from failure
+        if self._encoder.encode(statement) != entry or not _is_canonical_time(statement.at):
             raise Malformed("statement.not_canonical")
-        check_text(entry)
+        for field in self._times[statement.do]:
+            moment = getattr(statement.act, field)
+            if moment is not None and not _is_canonical_time(moment):
+                raise Malformed("statement.not_canonical", field=f"act.{field}")
+        # Plain ASCII without escapes holds nothing that text rules refuse: JSON itself has no raw control characters.
+        if not entry.isascii() or b"\\" in entry or b"\x7f" in entry:
+            check_text(entry)
         return statement
 
-    def _diagnosis(self, entry: bytes, failure: Exception) -> Malformed:
+    def diagnosis(self, entry: bytes, failure: Exception) -> Malformed:
         """Why the strict decoder refused: looked into only after the fact, so that good entries pay nothing."""
+        # Counted, strings included: where a decoder's recursion ends depends on its caller's stack, the verdict must not.
+        steps = (1 if byte in b"[{" else -1 for byte in entry if byte in b"[{]}")
+        if max(accumulate(steps), default=0) > DEPTH:
+            return Malformed("statement.too_deep")
         try:
             loose = msgspec.json.decode(entry)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Malformed("statement.malformed", field="-")
-        except RecursionError:
-            return Malformed("statement.too_deep")
         act = loose.get("act") if isinstance(loose, dict) else None
         tag = act.get("do") if isinstance(act, dict) else None
         if isinstance(tag, str) and tag not in self._catalogue:
-            return Malformed("statement.unknown_act", act=tag[:60])
+            return Malformed("statement.unknown_act", act=_plain(tag[:60]))
         message = str(failure)
         field = message.rpartition("at `$.")[2].rstrip("`") if "at `$." in message else "-"
         if "unknown field" in message:
             unknown = message.partition("unknown field `")[2].partition("`")[0]
-            return Malformed(
-                "statement.unknown_field", field=unknown[:60] if field == "-" else f"{field}.{unknown[:60]}"
-            )
-        return Malformed("statement.malformed", field=field[:120])
+            unknown = unknown[:60] if field == "-" else f"{field[:90]}.{unknown[:60]}"
+            return Malformed("statement.unknown_field", field=_plain(unknown))
+        return Malformed("statement.malformed", field=_plain(field[:120]))
+
+
+def _time_fields(act: type[Act]) -> tuple[str, ...]:
+    """The fields of an act that hold a moment: a shape test sees to it that none hides deeper."""
+    return tuple(field.encode_name for field in msgspec.structs.fields(act) if "datetime.datetime" in str(field.type))
+
+
+def _is_canonical_time(moment: dt.datetime) -> bool:
+    return not moment.microsecond and moment.utcoffset() == _UTC_ZERO
+
+
+def _plain(name: str) -> str:
+    """A name that a stranger chose, fit to be repeated in our own refusal: plain ASCII and nothing else."""
+    return _NOT_PLAIN.sub("?", name)

@@ -81,15 +81,15 @@ conflicts = Table(
 enclosures = Table(
     "enclosures",
     KERNEL,
+    Column("log", Text, primary_key=True),
     Column("digest", Text, primary_key=True),
-    Column("log", Text, nullable=False),
     Column("n", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("held", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
 )
-"""Sealed files named in statements: wanted, held or erased; `held` bytes are here so far, `until` is POSIX seconds."""
+"""Sealed files by the log that named them first, so that no party can name another's before it: wanted, held or erased. `held` bytes are here so far, `until` is POSIX seconds."""
 
 openings = Table(
     "openings",
@@ -112,6 +112,14 @@ officials = Table(
     Column("ended", BigInteger),
 )
 """People who act for an office, with a token's SHA-256; the person is known to the own node alone."""
+
+speakers = Table(
+    "speakers",
+    KERNEL,
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("official", Text, nullable=False),
+)
+"""Which official of ours said which entry of our log: for the own overseer; the other side learns the office alone."""
 
 state = Table(
     "state",

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from mithaq.kernel.exchange import BYTES, Answer
-from mithaq.kernel.log import WIDTH, Log
+from mithaq.kernel.log import WIDTH, Log, join
 
 _TILE: Final = re.compile(
     r"tile/(?P<level>[0-9]|[1-5][0-9]|6[0-3]|entries)/(?P<number>(x[0-9]{3}/){0,5}[0-9]{3})(\.p/(?P<width>[1-9][0-9]{0,2}))?"
@@ -37,7 +37,11 @@ def answer(log: Log, size: int, path: str, connection: Connection) -> Answer:
     if not 0 < width <= there or (match["width"] and width >= WIDTH):
         return Answer(404)
     if match["level"] == "entries":
-        body = log.bundle(connection, number * WIDTH, number * WIDTH + width)
+        found = log.entries(connection, number * WIDTH, number * WIDTH + width)
+        complete, body = len(found) == width, join(found)
     else:
         body = log.tile(connection, level, number)[: width * 32]
+        complete = len(body) == width * 32
+    if not complete:  # `size` may be a moment ahead of what is committed, and a cache keeps for ever what it is given
+        return Answer(404)
     return Answer(200, body, BYTES, lasting=True)

@@ -6,7 +6,6 @@ and every answer corrects it, so it may be lost at any moment.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,13 +13,16 @@ from sqlalchemy import Connection
 
 from mithaq.kernel import merkle, note
 from mithaq.kernel.errors import Malformed, Refused
-from mithaq.kernel.exchange import BYTES, Answer, Request
+from mithaq.kernel.exchange import BODY_LIMIT, BYTES, Answer, Request
 from mithaq.kernel.log import WIDTH, Log
 from mithaq.kernel.mirror import decimal, format_add_checkpoint
 from mithaq.kernel.note import Checkpoint, Verifier
 
 PACKAGES: Final = 32
 """Entry packages of a request at most, as tlog-mirror advises: 8,192 entries."""
+
+BEGIN_BEFORE: Final = BODY_LIMIT // 2
+"""Bytes after which no package is begun: with the last one (16.8 MB at most) a request stays below what is read of it."""
 
 
 class Upload:
@@ -58,14 +60,14 @@ class Upload:
         origin = self.origin.encode()
         parts = [len(origin).to_bytes(2, "big"), origin, start.to_bytes(8, "big"), end.to_bytes(8, "big")]
         parts += [len(self._ticket).to_bytes(2, "big"), self._ticket]
-        position = start
+        position, size = start, 0
         for _ in range(PACKAGES):
-            if position >= end:
+            if position >= end or size >= BEGIN_BEFORE:
                 break
             stop = min(end, (position // WIDTH + 1) * WIDTH)
             proof = merkle.subtree_consistency_proof(position // WIDTH * WIDTH, stop, end, reader)
             parts += [self.log.bundle(connection, position, stop), bytes([len(proof)]), *proof]
-            position = stop
+            position, size = stop, size + sum(map(len, parts[-len(proof) - 2 :]))
         return Request("POST", "add-entries", b"".join(parts), BYTES)
 
     def answered(self, request: Request, sent_size: int, answer: Answer) -> bytes | None:
@@ -99,15 +101,27 @@ class Upload:
         end, following = decimal(lines[0]), decimal(lines[1])
         if max(end, following) > self.log.size:
             raise Refused("node.rolled_back", value=max(end, following), limit=self.log.size)
-        self._ticket = b64decode(lines[2])
+        self._ticket = _ticket(lines[2])
         self._pending, self._end, self._next = max(self._pending, end), end, following
 
-    def check_receipt(self, connection: Connection, lines: bytes) -> tuple[Checkpoint, int]:
-        """Verify a receipt for the upload that just ended; (our checkpoint that it covers, the peer's time)."""
-        checkpoint = Checkpoint(self.origin, self._end, self.log.root_at(connection, self._end))
+    def check_receipt(self, connection: Connection, lines: bytes, size: int | None = None) -> tuple[Checkpoint, int]:
+        """Verify a receipt for the upload that just ended, or for `size`; (our checkpoint it covers, the peer's time)."""
+        end = self._end if size is None else size
+        checkpoint = Checkpoint(self.origin, end, self.log.root_at(connection, end))
         at = note.check_cosignature(checkpoint, lines, self.verifiers)
-        self.receipted = max(self.receipted, self._end)
+        self.receipted = max(self.receipted, end)
         return checkpoint, at
+
+
+def _ticket(line: bytes) -> bytes:
+    """The opaque value that the mirror wants back: base64, and no longer than a uint16 of length can say."""
+    try:
+        ticket = note.decode64(line.decode("ascii"))
+    except (UnicodeDecodeError, Malformed):
+        raise Malformed("peer.answer", field="mirror-info") from None
+    if len(ticket) > 0xFFFF:
+        raise Malformed("peer.answer", field="mirror-info")
+    return ticket
 
 
 def reason_of(answer: Answer) -> str:

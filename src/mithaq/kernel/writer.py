@@ -40,6 +40,7 @@ class Writer:
         self._reload: Final = reload
         self._waiting: deque[_Job[Any]] = deque()
         self._turn = threading.Lock()
+        self._stale = False
         self.after_commit: list[Callable[[], None]] = []
 
     def do(self, work: Callable[[Connection], T]) -> T:
@@ -63,21 +64,35 @@ class Writer:
             called()
 
     def _together(self, jobs: list[_Job[Any]]) -> bool:
-        """One transaction for these jobs; False when it was rolled back, each job then carrying the failure."""
+        """One transaction for these jobs; False when it was rolled back, each job then carrying the failure.
+
+        A failed commit may have reached the disk all the same: such jobs are not run again, or all would be said twice.
+        """
+        ran = False
         try:
+            self._follow_disk()
             with self._database.write() as connection:
                 for job in jobs:
                     _run(job, connection)
+                ran = True
         except Exception as failure:  # whatever it was, memory must follow the disk before anybody goes on
+            self._stale = True
             for job in jobs:
-                job.error = _as_unreachable(failure)
-                job.result = None
-            with self._database.read() as connection:
-                self._reload(connection)
-            return False
+                job.error, job.result, job.done = _as_unreachable(failure), None, ran
+            try:
+                self._follow_disk()
+            except DBAPIError:  # the disk does not answer; the next job tries again before it does anything
+                pass
+            return ran
         for job in jobs:
             job.done = True
         return True
+
+    def _follow_disk(self) -> None:
+        if self._stale:
+            with self._database.read() as connection:
+                self._reload(connection)
+            self._stale = False
 
 
 def _run(job: _Job[Any], connection: Connection) -> None:

@@ -32,6 +32,7 @@ ACCESS: Final[dict[str, dict[str, Grant]]] = {
     "GET /api/v1/statements/{party}/{n}": _row("full", "full", "bare", "no"),
     "GET /api/v1/statements/{party}/{n}/proof": _row("full", "full", "full", "no"),
     "GET /api/v1/statements/{party}/{n}/evidence": _row("full", "full", "no", "no"),
+    "GET /api/v1/speakers/{n}": _row("no", "full", "full", "no"),
     "GET /api/v1/agreements": _row("full", "full", "bare", "no"),
     "GET /api/v1/agreements/{reference}": _row("full", "full", "bare", "no"),
     "GET /api/v1/clauses": _row("full", "full", "bare", "no"),

@@ -25,6 +25,7 @@ from mithaq.web.openapi import Described
 
 _log: Final = structlog.get_logger("mithaq.api")
 Handler = Callable[[Call], Response]
+Streamed = Callable[[Request, Call], Awaitable[Response]]
 
 _PAGE: Final = frozenset({"from", "limit"})
 _CHECK: Final = frozenset({"check"})
@@ -36,10 +37,11 @@ _PROXIED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
 class Served(NamedTuple):
-    """A route with what answers it."""
+    """A route with what answers it: a handler that is given the whole body, or one that reads it as it comes."""
 
     described: Described
     handler: Handler
+    streamed: Streamed | None = None
 
 
 def openapi_document(call: Call) -> Response:
@@ -72,6 +74,7 @@ SERVED: Final = (
         Described("GET /api/v1/statements/{party}/{n}/evidence", "One entry with all that proves it."),
         reading.evidence_file,
     ),
+    Served(Described("GET /api/v1/speakers/{n}", "Which official said an entry of our log."), reading.speaker),
     Served(Described("GET /api/v1/agreements", "The agreements as they stand."), records.agreements),
     Served(Described("GET /api/v1/agreements/{reference}", "One agreement with its history."), records.agreement),
     Served(Described("GET /api/v1/clauses", "The clauses, and which are in force today."), records.clauses),
@@ -83,6 +86,7 @@ SERVED: Final = (
     Served(Described("GET /api/v1/peers", "How the exchange with each peer stands."), reading.peers),
     Served(
         Described("POST /api/v1/enclosures", "Seal a file to offices.", _SEAL, takes="application/octet-stream"),
+        enclosures.listing,
         enclosures.seal,
     ),
     Served(Described("GET /api/v1/enclosures", "Enclosures, ours and for us.", _PAGE), enclosures.listing),
@@ -102,9 +106,9 @@ def routes(node: Node, home: Folder, running: Running) -> list[BaseRoute]:
     watch, writable = Watch(node, running), Writable()
     served = [*SERVED, Served(HEALTH, lambda call: health_answer(call, writable))]
     found: list[BaseRoute] = []
-    for described, handler in served:
+    for described, handler, streamed in served:
         method, _, path = described.key.partition(" ")
-        endpoint = _Endpoint(node, home, watch, described, handler)
+        endpoint = _Endpoint(node, home, watch, described, handler, streamed)
         found.append(Route(path, endpoint.answer, methods=[method], name=described.key))
     return [*found, Route("/api/{rest:path}", _elsewhere(found), methods=_METHODS, name=ELSEWHERE)]
 
@@ -123,11 +127,13 @@ def _elsewhere(served: list[BaseRoute]) -> Callable[[Request], Awaitable[Respons
 class _Endpoint:
     """What happens around every handler: who calls, what they get, the parameters, the body; failures to problems."""
 
-    def __init__(self, node: Node, home: Folder, watch: Watch, described: Described, handler: Handler) -> None:
+    def __init__(
+        self, node: Node, home: Folder, watch: Watch, described: Described, handler: Handler, streamed: Streamed | None
+    ) -> None:
         if described.key not in ACCESS:
             raise LookupError(f"no authorisation decision for {described.key}")
         self._node, self._home, self._watch = node, home, watch
-        self._described, self._handler = described, handler
+        self._described, self._handler, self._streamed = described, handler, streamed
 
     @property
     def answer(self) -> Callable[[Request], Awaitable[Response]]:
@@ -137,6 +143,8 @@ class _Endpoint:
             route = self._described.key.partition(" ")[2]
             try:
                 call = await self._call(request)
+                if self._streamed is not None:
+                    return await self._streamed(request, call)
                 return await run_in_threadpool(self._handler, call)
             except Exception as failure:  # also what nobody foresaw is answered as a problem, without its cause
                 code = failure.code if isinstance(failure, MithaqError) else problem.INTERNAL
@@ -148,7 +156,6 @@ class _Endpoint:
 
     async def _call(self, request: Request) -> Call:
         official = await run_in_threadpool(self._identify, request)
-        streams = self._described.takes != "application/json"
         granted = grant(self._described.key, official, loopback=_is_loopback(request))
         return Call(
             self._node,
@@ -159,8 +166,7 @@ class _Endpoint:
             words.language(accept=request.headers.get("accept-language")),
             request.path_params,
             read_query(request, self._described.query),
-            await _body(request) if request.method == "POST" and not streams else b"",
-            await enclosures.receive(request, self._node) if streams else None,
+            await _body(request) if request.method == "POST" and self._streamed is None else b"",
         )
 
     def _identify(self, request: Request) -> Official | None:

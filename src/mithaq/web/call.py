@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 from starlette.requests import Request
@@ -45,7 +45,6 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes = b""
-    file: BinaryIO | None = None
 
     @property
     def bare(self) -> bool:

@@ -1,22 +1,36 @@
-"""What the API does with enclosures: a file sealed to offices, the list without bodies, and opening with a reason."""
+"""What the API does with enclosures: a file sealed to offices, the list without bodies, and opening with a reason.
+
+What is sealed or opened passes through in pieces: no plaintext is written to this machine's disk.
+"""
 
 from __future__ import annotations
 
-import tempfile
-from typing import BinaryIO, Final
+import itertools
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Final
 
 from sqlalchemy import select
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
 
 from mithaq.kernel import officials
 from mithaq.kernel.errors import Malformed, Refused
+from mithaq.kernel.statement import Enclosure
 from mithaq.kernel.tables import enclosures
 from mithaq.node import Node
 from mithaq.web.call import Call, as_json
+from mithaq.web.passage import Broken, Passage
 
-IN_MEMORY: Final = 1024 * 1024
 MOST_OFFICES: Final = 32
+# A reader's own program must never take what was enclosed for a page of ours.
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Disposition": "attachment",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def largest(node: Node) -> int:
@@ -27,31 +41,44 @@ def largest(node: Node) -> int:
     return max((permit.enclosures.max_bytes for permit in permits if permit.enclosures), default=0)
 
 
-async def receive(request: Request, node: Node) -> BinaryIO:
-    """The file that is being sent, on disk beyond a mebibyte, and no further than any clause allows."""
-    limit, size = largest(node), 0
-    file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  # closed by who seals it
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            file.close()
-            raise Malformed("api.body_too_large", limit=limit)
-        file.write(part)
-    file.seek(0)
-    return file  # type: ignore[return-value]  # a SpooledTemporaryFile reads as a binary file does
-
-
-def seal(call: Call) -> Response:
+async def seal(request: Request, call: Call) -> Response:
     """`?to=OFFICE,OFFICE&media=TYPE&by=OFFICE`: the enclosure as a statement will name it; said within a day or erased."""
     offices = [each for each in call.query.get("to", "").split(",") if each]
-    media, by = call.query.get("media", ""), call.query.get("by", "")
     if not 0 < len(offices) <= MOST_OFFICES or len(set(offices)) != len(offices):
         raise Malformed("api.parameter", field="to")
-    if call.official is None or call.file is None:
+    if call.official is None:
         raise Refused("official.no_token", field="authorization")
-    officials.may_say(call.official, by)
-    with call.file:
-        return as_json(call.node.seal(call.file, offices, media), 201)
+    officials.may_say(call.official, call.query.get("by", ""))
+    passage, sealed = Passage(), Future[Enclosure]()
+    threading.Thread(target=_seal, args=(call, passage, offices, sealed), daemon=True).start()
+    try:
+        await _pour(request, passage, largest(call.node))
+    except Broken:
+        pass  # the sealing ended first: its own reason is raised below
+    return as_json(await run_in_threadpool(sealed.result), 201)
+
+
+async def _pour(request: Request, passage: Passage, limit: int) -> None:
+    """The body into the passage, no further than the limit; a body that breaks off is no file and is not sealed."""
+    size = 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise Malformed("api.body_too_large", limit=limit)
+            await run_in_threadpool(passage.write, part)
+    except (Malformed, ClientDisconnect) as failure:
+        await run_in_threadpool(passage.fail, failure)
+        raise
+    await run_in_threadpool(passage.end)
+
+
+def _seal(call: Call, passage: Passage, offices: list[str], sealed: Future[Enclosure]) -> None:
+    try:
+        sealed.set_result(call.node.seal(passage, offices, call.query.get("media", "")))  # type: ignore[arg-type]
+    except BaseException as failure:  # whatever it was belongs to the caller's thread
+        sealed.set_exception(failure)
+        passage.abandon()
 
 
 def listing(call: Call) -> Response:
@@ -65,13 +92,30 @@ def listing(call: Call) -> Response:
 
 def open_one(call: Call) -> Response:
     """`?office=OFFICE&reason=WHY`: the file, for an office that it is sealed to; the opening is written down first."""
-    office, reason = call.query.get("office", ""), call.query.get("reason", "")
+    office = call.query.get("office", "")
     if call.official is None:
         raise Refused("official.no_token", field="authorization")
     officials.may_say(call.official, office)
-    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as sink:
-        call.node.open(call.path["digest"], office, sink, reason)  # type: ignore[arg-type]  # as in `receive`
-        sink.seek(0)
-        # A reader's own program must never take it for a page of ours.
-        headers = {"Cache-Control": "no-store", "Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
-        return Response(sink.read(), 200, headers, "application/octet-stream")
+    passage = Passage()
+    threading.Thread(target=_open, args=(call, passage, office), daemon=True).start()
+    pieces = passage.pieces()
+    first = next(pieces, b"")  # a refusal comes here, while it can still be answered as a problem
+    return StreamingResponse(_leaving(first, pieces, passage), 200, _HEADERS, "application/octet-stream")
+
+
+def _open(call: Call, passage: Passage, office: str) -> None:
+    try:
+        call.node.open(call.path["digest"], office, passage, call.query.get("reason", ""))  # type: ignore[arg-type]
+    except Broken:
+        return  # the caller hung up
+    except BaseException as failure:  # whatever it was belongs to the caller's thread
+        passage.fail(failure)
+        return
+    passage.end()
+
+
+def _leaving(first: bytes, pieces: Iterator[bytes], passage: Passage) -> Iterator[bytes]:
+    try:
+        yield from itertools.chain([first], pieces)
+    finally:
+        passage.abandon()

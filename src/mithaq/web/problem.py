@@ -33,7 +33,7 @@ TITLES: Final = {
 }
 _UNREADABLE: Final = frozenset({"api.not_json", "api.parameter", "statement.malformed", "statement.too_deep"})
 _NOT_IDENTIFIED: Final = frozenset({"official.ended", "official.no_token", "official.unknown_token"})
-_NOT_FOUND: Final = frozenset({"api.not_found", "log.no_such_entry", "peer.unknown"})
+_NOT_FOUND: Final = frozenset({"api.not_found", "enclosure.unknown", "log.no_such_entry", "peer.unknown"})
 _CONFLICTS: Final = frozenset(
     {
         "agreements.declined",
@@ -49,6 +49,7 @@ _CONFLICTS: Final = frozenset(
         "statement.time_backwards",
     }
 )
+_RIGHTS: Final = ("mandate.", "official.", "rights.", "enclosure.not_named")
 _TOO_LARGE: Final = frozenset({"api.body_too_large", "api.too_many", "statement.oversized"})
 
 
@@ -77,7 +78,7 @@ def status_of(failure: MithaqError) -> int:
         return 404
     if code == "api.method":
         return 405
-    if code.startswith(("mandate.", "official.", "rights.")) and isinstance(failure, Refused):
+    if code.startswith(_RIGHTS) and isinstance(failure, Refused):
         return 403 if code not in _CONFLICTS else 409
     if code in _CONFLICTS or code.endswith("_twice") or ".already_" in code:
         return 409

@@ -14,7 +14,7 @@ from mithaq.kernel.errors import Malformed, MithaqError
 from mithaq.kernel.evidence import evidence
 from mithaq.kernel.records import verdicts
 from mithaq.kernel.statement import Statement
-from mithaq.kernel.tables import conflicts, receipts
+from mithaq.kernel.tables import conflicts, receipts, speakers
 from mithaq.services.charter import records as charter
 from mithaq.web.call import Call, as_json
 
@@ -46,6 +46,13 @@ def statement(call: Call) -> Response:
     with call.node.database.read() as connection:
         void = _verdicts(connection, party, n, n + 1)
     return as_json(_entry(call, party, n, entry, void.get(n)))
+
+
+def speaker(call: Call) -> Response:
+    """Which of our officials said an entry of our own log: a login name, for the overseer; null when nobody is noted."""
+    with call.node.database.read() as connection:
+        found = connection.execute(select(speakers.c.official).where(speakers.c.n == call.n())).scalar()
+    return as_json({"n": call.n(), "official": found})
 
 
 def proof(call: Call) -> Response:

@@ -12,7 +12,7 @@ from mithaq.kernel import officials
 from mithaq.kernel.act import Office
 from mithaq.kernel.errors import Malformed, MithaqError, Refused
 from mithaq.kernel.statement import Enclosure, Statement
-from mithaq.node import CATALOGUE, Said, Saying
+from mithaq.node import CATALOGUE, NODE_ACTS, Said, Saying
 from mithaq.web import problem
 from mithaq.web.call import Call, as_json
 
@@ -102,7 +102,10 @@ def _saying(call: Call, raw: bytes) -> Saying:
     if call.official is None:
         raise Refused("official.no_token", field="authorization")
     officials.may_say(call.official, body.by)
-    return Saying(body.act, body.clause, body.by, body.enclosures)
+    act = str(body.act.__struct_config__.tag)
+    if act in NODE_ACTS:
+        raise Refused("official.node_says", act=act, field="act")
+    return Saying(body.act, body.clause, body.by, body.enclosures, call.official.id)
 
 
 def _said(call: Call, said: Said) -> dict[str, Any]:

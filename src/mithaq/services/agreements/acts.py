@@ -11,7 +11,11 @@ from mithaq.kernel.act import Act, Digest, Reference, Words
 from mithaq.kernel.mandate import Agreement
 
 ClauseOrAll = Annotated[
-    str, Meta(pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){0,3})?$", description="clause number; empty for the whole agreement")
+    str,
+    Meta(
+        pattern=r"^(?!.*\n)([0-9]{1,3}(\.[0-9]{1,3}){0,3})?$",
+        description="clause number; empty for the whole agreement",
+    ),
 ]
 
 

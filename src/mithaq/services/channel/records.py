@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Boolean, Column, Connection, Row, Text, select
+from sqlalchemy import Boolean, Column, Connection, Row, Text, or_, select
 
 from mithaq.kernel.records import Fact, record_table
 from mithaq.kernel.statement import Statement
@@ -99,7 +99,10 @@ def unacknowledged(connection: Connection, party: str) -> Sequence[Row[Any]]:
     answered = select(acknowledgements.c.message).where(acknowledgements.c.party == party)
     query = select(messages).where(
         messages.c.party != party,
-        messages.c.to.contains(f'"{party}/', autoescape=True),
+        or_(
+            messages.c.to.contains(f'"{party}"', autoescape=True),
+            messages.c.to.contains(f'"{party}/', autoescape=True),
+        ),
         messages.c.reference.not_in(answered),
     )
     order = (messages.c.urgent.desc(), messages.c.acknowledge_by, messages.c.at, messages.c.party, messages.c.n)

@@ -22,7 +22,7 @@ class Disputes:
 
     def load(self, connection: Connection) -> None:
         """Gather again from what is stored."""
-        self._voids = {}
+        self._voids, self._seals = {}, {}
         for row in records.all_refusals(connection):
             if row.code == SEEN_AHEAD:
                 self.void(row.log, row.entry, row.party, row.n)

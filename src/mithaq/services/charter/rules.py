@@ -26,11 +26,14 @@ def refuse(act: acts.Refuse, said: Statement[Any], view: View) -> None:
     """A refusal repeats the verdict that every node reaches; nobody refuses what the rules let pass.
 
     One verdict is the refuser's own to give: that an entry claims to have seen more of its log than there was. It counts
-    only where it stands in the refuser's log before that point, so an honest claim cannot be voided afterwards.
+    only where it stands in the refuser's log before that point, so an honest claim cannot be voided afterwards; and
+    where all before that entry was heard and the entry itself not yet, so that nothing is voided far ahead.
     """
     if act.log == said.party or act.log not in view.parties:
         raise Refused("charter.not_refused", party=act.log, value=act.entry, field="act.log")
     if act.code == SEEN_AHEAD:
+        if said.seen.get(act.log, 0) != act.entry:
+            raise Refused("charter.not_refused", party=act.log, value=act.entry, field="act.entry")
         return
     verdict = view.row(verdicts, party=act.log, n=act.entry)
     if verdict is None or verdict.code != act.code:

@@ -53,8 +53,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "enclosures",
+        key("log", text),
         key("digest", text),
-        must("log", text),
         must("n", big),
         must("size", big),
         must("held", big),
@@ -77,4 +77,5 @@ def upgrade() -> None:
         sa.Column("token", text, nullable=False, unique=True),
         sa.Column("ended", big),
     )
+    op.create_table("speakers", key("n", big), must("official", text))
     op.create_table("state", key("key", text), must("value", text))

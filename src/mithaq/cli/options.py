@@ -1,0 +1,163 @@
+"""An act's fields as options: their names, their help and their values are derived from the act's own class."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from msgspec import inspect
+
+from mithaq.cli import files
+from mithaq.cli.output import Output
+from mithaq.kernel.act import Act, Kind
+from mithaq.kernel.errors import Malformed
+from mithaq.kernel.statement import LIMIT
+from mithaq.kernel.text import ascii_digits
+
+PREFIX: Final = "field_"
+"""What the names of an act's fields begin with among the arguments."""
+RESERVED: Final = frozenset({"clause", "by", "enclose", "check", "home", "language", "json", "help"})
+"""Names of options that every act has besides its own fields."""
+_NUMBERS: Final = (inspect.IntType, inspect.DateType, inspect.DateTimeType)
+_LISTS: Final = (inspect.VarTupleType, inspect.ListType, inspect.SetType, inspect.FrozenSetType)
+JSON_LIMIT: Final = 4 * LIMIT
+"""Bytes of a JSON file that are read: an entry holds fewer, but people write with spaces."""
+
+
+def fields(kind: Kind) -> Iterator[tuple[inspect.Field, inspect.Type, str]]:
+    """(field, its type without description and None, its description in English) of an act."""
+    info = inspect.type_info(kind.act)
+    assert isinstance(info, inspect.StructType)  # every act is a Struct
+    for field in info.fields:
+        yield field, *_plain(field.type)
+
+
+def add_to(parser: argparse.ArgumentParser, kind: Kind, output: Output, *, optional: tuple[str, ...] = ()) -> None:
+    """One option for each field of the act. `optional` fields get a value from elsewhere when they are not given."""
+    group = parser.add_argument_group(output.word("What is said"))
+    for field, plain, description in fields(kind):
+        flag = flag_of(kind, field.encode_name)
+        options: dict[str, Any] = {"dest": f"{PREFIX}{field.name}", "default": None}
+        options["help"] = _help(plain, description, output).replace("%", "%%")
+        if isinstance(plain, inspect.BoolType):
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
+            continue
+        options["required"] = field.required and field.name not in optional
+        options["metavar"] = _metavar(plain)
+        if isinstance(plain, inspect.DictType) or _is_list_of_texts(plain):
+            options |= {"nargs": "+", "action": "extend"}
+        group.add_argument(flag, **options)
+
+
+def flag_of(kind: Kind, name: str) -> str:
+    """The option of a field; one that every act has (`--clause`) is told apart by the act's own name."""
+    prefix = f"{kind.tag.rpartition('.')[2]}_" if name in RESERVED else ""
+    return f"--{prefix}{name}".replace("_", "-")
+
+
+def act_of(kind: Kind, arguments: argparse.Namespace) -> Act:
+    """The act that the options describe; what its class refuses is Malformed `statement.malformed` with the field."""
+    given: dict[str, object] = {"do": kind.tag}
+    for field, plain, _ in fields(kind):
+        value = getattr(arguments, f"{PREFIX}{field.name}", None)
+        if value is not None:
+            given[field.encode_name] = _value(plain, value, field.encode_name)
+    return act_from(given, kind.act)
+
+
+def act_from(given: object, kind: Any) -> Act:
+    """An act from plain values, through its class's own checks."""
+    try:
+        act: Act = msgspec.convert(given, kind)
+    except msgspec.ValidationError as failure:
+        message = str(failure)
+        field = message.rpartition("at `$.")[2].rstrip("`") if "at `$." in message else message.rpartition("`")[0]
+        raise Malformed("statement.malformed", field=f"act.{field.rpartition('`')[2][:120]}") from failure
+    return act
+
+
+def decoded(text: str, field: str) -> object:
+    """JSON as it stands, or the JSON of a file that `@` names. Malformed `cli.not_json`."""
+    raw = files.read(text[1:], JSON_LIMIT) if text.startswith("@") else text.encode("utf-8", "surrogatepass")
+    return from_json(raw, field)
+
+
+def from_json(raw: bytes, field: str) -> object:
+    """Plain values from JSON."""
+    if len(raw) > JSON_LIMIT:
+        raise Malformed("statement.oversized", value=len(raw), limit=LIMIT)
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
+        raise Malformed("cli.not_json", field=field) from failure
+
+
+def _plain(kind: inspect.Type) -> tuple[inspect.Type, str]:
+    """The type under descriptions and `| None`, with the outermost description."""
+    description = ""
+    while True:
+        if isinstance(kind, inspect.Metadata):
+            description = description or str((kind.extra_json_schema or {}).get("description", ""))
+            kind = kind.type
+        elif isinstance(kind, inspect.UnionType):
+            rest = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+            if len(rest) != 1:
+                return kind, description
+            kind = rest[0]
+        elif isinstance(kind, _LISTS) and not description:
+            return kind, _plain(kind.item_type)[1]
+        else:
+            return kind, description
+
+
+def _is_list_of_texts(plain: inspect.Type) -> bool:
+    return isinstance(plain, _LISTS) and isinstance(_plain(plain.item_type)[0], inspect.StrType)
+
+
+def _metavar(plain: inspect.Type) -> str:
+    if isinstance(plain, inspect.IntType):
+        return "N"
+    if isinstance(plain, inspect.DateType):
+        return "YYYY-MM-DD"
+    if isinstance(plain, inspect.DateTimeType):
+        return "YYYY-MM-DDTHH:MM:SSZ"
+    if isinstance(plain, inspect.DictType):
+        return "LANGUAGE=TEXT"
+    if isinstance(plain, inspect.StrType) or _is_list_of_texts(plain):
+        return "TEXT"
+    return "JSON|@FILE"
+
+
+def _help(plain: inspect.Type, description: str, output: Output) -> str:
+    parts = [output.word(description)] if description else []
+    if isinstance(plain, inspect.DictType):
+        parts.append(output.word("repeat for more languages"))
+    elif _is_list_of_texts(plain):
+        parts.append(output.word("repeat for more than one"))
+    elif isinstance(plain, inspect.DateType):
+        parts.append(output.word("a day"))
+    elif isinstance(plain, inspect.DateTimeType):
+        parts.append(output.word("a moment, UTC"))
+    elif isinstance(plain, inspect.BoolType):
+        parts.append(output.word("yes or no"))
+    elif _metavar(plain).startswith("JSON"):
+        parts.append(output.word("JSON, or the name of a JSON file after @"))
+    return " ".join([*parts[:1], *(f"({each})" for each in parts[1:])])
+
+
+def _value(plain: inspect.Type, value: Any, field: str) -> object:
+    if isinstance(plain, inspect.BoolType):
+        return value
+    if isinstance(plain, inspect.DictType):
+        pairs = [each.partition("=") for each in value]
+        if any(not sign for _, sign, _ in pairs) or len({key for key, _, _ in pairs}) != len(pairs):
+            raise Malformed("statement.malformed", field=f"act.{field}")
+        return {key: text for key, _, text in pairs}
+    if isinstance(plain, _NUMBERS):
+        plainly = ascii_digits(value)
+        return int(plainly) if isinstance(plain, inspect.IntType) and plainly.isdecimal() else plainly
+    if isinstance(plain, inspect.StrType) or _is_list_of_texts(plain):
+        return value
+    return decoded(value, f"act.{field}")

@@ -1,0 +1,138 @@
+"""What a command says: sentences in the reader's language for people, or one JSON object as the last line for programs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from mithaq.kernel import words
+from mithaq.kernel.errors import MithaqError
+from mithaq.kernel.text import digits
+
+_FSI: Final = "\u2068"
+_LRI: Final = "\u2066"
+_PDI: Final = "\u2069"
+_JOINERS: Final = {"\u200c", "\u200d"}
+_HIDDEN: Final = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_REPLACED: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+class Output:
+    """Where a command speaks. With `as_json` only `result` and `record` reach standard output; notes go to standard error."""
+
+    def __init__(self, lang: str, *, as_json: bool) -> None:
+        self.lang: Final = lang
+        self.as_json: Final = as_json
+        self.right_to_left: Final = words.direction(lang) == "rtl"
+
+    # --- for people ---------------------------------------------------------------------------------------------
+
+    def word(self, msgid: str, **facts: object) -> str:
+        """A sentence of the interface, by its English wording, with references and names isolated."""
+        return words.say(msgid, self.lang, isolate=True, **_cleaned(facts))
+
+    def counted(self, msgid: str, n: int) -> str:
+        """How many, with the plural forms of the language: `{n} entry`."""
+        return words.plural(msgid, n, self.lang, isolate=True)
+
+    def sentence(self, code: str, facts: Mapping[str, object]) -> str:
+        """The sentence of a code."""
+        return words.sentence(code, _cleaned(facts), self.lang, isolate=True)
+
+    def line(self, msgid: str, **facts: object) -> None:
+        """Say a sentence; nothing when a program is listening."""
+        self.text(self.word(msgid, **facts))
+
+    def text(self, text: str = "") -> None:
+        """Print a line that is put together already; nothing when a program is listening."""
+        if not self.as_json:
+            print(text)
+
+    def note(self, msgid: str, **facts: object) -> None:
+        """Say something beside the result: progress, a warning. Standard error, for people and programs alike."""
+        print(self.word(msgid, **facts), file=sys.stderr)
+
+    def isolated(self, text: str) -> str:
+        """A text as written, kept from tearing a right-to-left line apart."""
+        shown = cleaned(text)
+        return f"{_FSI}{shown}{_PDI}" if self.right_to_left or not shown.isascii() else shown
+
+    def code(self, text: str) -> str:
+        """A code, a reference or a path: always left to right."""
+        return f"{_LRI}{cleaned(text)}{_PDI}" if self.right_to_left else cleaned(text)
+
+    def digits(self, text: str) -> str:
+        """Digits to be read aloud, in the reader's own, in the order in which they are said."""
+        return self.code(digits(text, self.lang))
+
+    def moment(self, at: dt.datetime | str | int) -> str:
+        """A moment in the reader's language; a stored ISO text is read as such."""
+        if not isinstance(at, str):
+            return words.moment(at, self.lang)
+        try:
+            return words.moment(dt.datetime.fromisoformat(at).astimezone(dt.UTC), self.lang)
+        except ValueError:
+            return cleaned(at)
+
+    def chosen(self, texts: Mapping[str, str]) -> str:
+        """The reader's language of a text, else English, else whichever is there: never a translation of ours."""
+        text = texts.get(self.lang) or texts.get("en") or next(iter(texts.values()), "")
+        return self.isolated(text)
+
+    # --- for programs -------------------------------------------------------------------------------------------
+
+    def result(self, value: Mapping[str, object]) -> None:
+        """The one JSON object, on the last line; nothing for people, who were told already."""
+        if self.as_json:
+            self.record(value)
+
+    def record(self, value: Mapping[str, object]) -> None:
+        """One JSON object on a line, whoever listens."""
+        print(msgspec.json.encode(value, enc_hook=str).decode("utf-8", "replace"))
+
+    # --- endings ------------------------------------------------------------------------------------------------
+
+    def problem(self, reason: MithaqError, code: int) -> None:
+        """An error: its sentence, then in brackets its code, with clause and field where they are known."""
+        facts = _cleaned(reason.facts)
+        if facts.get("clause") or facts.get("field"):
+            message = words.explained(reason.code, facts, self.lang, isolate=True)
+        else:
+            message = f"{self.sentence(reason.code, facts)} [{self.code(reason.code)}]"
+        self._ended(reason.code, message, facts, code)
+
+    def usage(self, usage: str, message: str, code: int) -> None:
+        """A command line that cannot be read: how it should look, and what is wrong with this one."""
+        if usage and not self.as_json:
+            print(usage.rstrip(), file=sys.stderr)
+        self._ended("cli.usage", message, {}, code)
+
+    def _ended(self, code: str, message: str, facts: Mapping[str, object], status: int) -> None:
+        if self.as_json:
+            self.record({"code": code, "message": message, "facts": facts, "exit": status})
+        else:
+            print(f"mithaq: {message}", file=sys.stderr)
+
+
+def cleaned(text: str) -> str:
+    """Text for a terminal: what a reader cannot see or what would steer the terminal is shown as U+FFFD."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character if character in _JOINERS or unicodedata.category(character) not in _HIDDEN else _REPLACED
+        for character in text
+    )
+
+
+def lines_of(text: str) -> Sequence[str]:
+    """A text with line breaks as lines, each cleaned."""
+    return [cleaned(line) for line in text.splitlines()]
+
+
+def _cleaned(facts: Mapping[str, object]) -> dict[str, Any]:
+    return {name: cleaned(value) if isinstance(value, str) else value for name, value in facts.items()}
