@@ -104,7 +104,7 @@ def test_a_body_that_ends_inside_a_package_keeps_the_packages_before(node: Node,
 def test_a_broken_package_behind_a_good_one_keeps_the_good_one(node: Node, peer: Forger) -> None:
     promise(node, peer, 700)
     packages = peer.packages(0, 700)
-    broken = packages[1][:5] + b"X" + packages[1][6:]
+    broken = packages[1][:2] + bytes([packages[1][2] ^ 1]) + packages[1][3:]
     answer = ask(node, peer.add_entries(0, 700, body=peer.head(0, 700) + packages[0] + broken))
     assert answer.status == 422, 'tlog-mirror: "respond with a 422 ... and end processing"'
     assert node.post.mirror("XB").log.size == 256

@@ -510,8 +510,10 @@ def test_a_problem_of_whatever_code_can_be_written() -> None:
             assert msgspec.json.decode(msgspec.json.encode(found))["code"] == code
 
 
-def test_the_own_overseer_learns_which_official_said_what_and_the_other_side_does_not(world: World) -> None:
-    said = world.call("POST", "/api/v1/say", json=body(world.conclude())).json()
+def test_the_own_overseer_learns_which_official_said_what_and_the_other_side_does_not(
+    world: World, agreement: str
+) -> None:
+    said = world.call("POST", "/api/v1/say", json=body(agreement)).json()
     assert world.call("GET", f"/api/v1/speakers/{said['n']}", "auditor").json()["official"] == "official"
     assert world.call("GET", "/api/v1/speakers/0", "auditor").json()["official"] is None
     assert b'"official"' not in world.a.entry("XA", said["n"])

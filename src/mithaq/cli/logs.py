@@ -19,11 +19,14 @@ from mithaq.cli.home import home_of, opened
 from mithaq.cli.output import Output
 from mithaq.cli.parser import UsageError
 from mithaq.cli.reading import reading
+from mithaq.kernel.errors import Refused
 from mithaq.node import Node
 
 PAGE: Final = 1024
 """Entries read in one view of the database, so that a long print holds no transaction open."""
 _PAUSE: Final = 0.5  # seconds between two looks of `--follow`
+_TO_CARRY: Final = "cli.stop_to_carry"
+_TO_REBUILD: Final = "cli.stop_to_rebuild"
 
 
 def log(arguments: argparse.Namespace, output: Output) -> int:
@@ -65,7 +68,7 @@ def carry(arguments: argparse.Namespace, output: Output) -> int:
 def _carry_out(arguments: argparse.Namespace, output: Output) -> int:
     from mithaq.kernel import carriage
 
-    with opened(home_of(arguments), output) as node, _written(arguments.file) as sink:
+    with _alone(arguments, output, _TO_CARRY) as node, _written(arguments.file) as sink:
         node.post.mirror(arguments.to)  # refuses a party that is no peer before a file is made
         carried = carriage.carry_out(node, arguments.to, sink)
     output.line("Written for {party}: {value}", party=arguments.to, value=arguments.file)
@@ -78,7 +81,7 @@ def _carry_in(arguments: argparse.Namespace, output: Output) -> int:
     from mithaq.kernel import carriage
 
     try:
-        with Path(arguments.file).open("rb") as source, opened(home_of(arguments), output) as node:
+        with Path(arguments.file).open("rb") as source, _alone(arguments, output, _TO_CARRY) as node:
             carried = carriage.carry_in(node, source)
     except OSError as failure:
         raise files.unreadable(arguments.file, failure) from failure
@@ -90,6 +93,20 @@ def _carry_in(arguments: argparse.Namespace, output: Output) -> int:
         output.text(f"    {output.code(digest)}: {output.sentence(code, {'digest': digest})} [{output.code(code)}]")
     output.result({"file": arguments.file, **msgspec.structs.asdict(carried)})
     return 0
+
+
+@contextlib.contextmanager
+def _alone(arguments: argparse.Namespace, output: Output, held: str) -> Iterator[Node]:
+    """The node; where another process holds it, the refusal `held`, which says what to do for this command."""
+    home = home_of(arguments)
+    with contextlib.ExitStack() as stack:
+        try:
+            node = stack.enter_context(opened(home, output))
+        except Refused as reason:
+            if reason.code != "node.already_running":
+                raise
+            raise Refused(held, value=str(home.path)) from reason
+        yield node
 
 
 @contextlib.contextmanager
@@ -109,7 +126,7 @@ def _written(path: str) -> Iterator[BinaryIO]:
 def rebuild(arguments: argparse.Namespace, output: Output) -> int:
     """Fold all records anew (law 9), in one transaction: who stops it leaves the old ones."""
     began = time.monotonic()
-    with opened(home_of(arguments), output) as node, _progress(node, output):
+    with _alone(arguments, output, _TO_REBUILD) as node, _progress(node, output):
         entries = node.rebuild()
     seconds = round(time.monotonic() - began, 3)
     output.line("The records are folded anew from {n}.", n=output.counted("{n} entry", entries))

@@ -17,9 +17,16 @@ from mithaq.kernel.text import digits
 _FSI: Final = "\u2068"
 _LRI: Final = "\u2066"
 _PDI: Final = "\u2069"
+_LRM: Final = "\u200e"
 _JOINERS: Final = {"\u200c", "\u200d"}
 _HIDDEN: Final = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _REPLACED: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+class Ready(str):
+    """A text that was put together here, of cleaned parts: as a fact of a sentence it is isolated, not cleaned again."""
+
+    __slots__ = ()
 
 
 class Output:
@@ -40,9 +47,9 @@ class Output:
         """How many, with the plural forms of the language: `{n} entry`."""
         return words.plural(msgid, n, self.lang, isolate=True)
 
-    def sentence(self, code: str, facts: Mapping[str, object]) -> str:
+    def sentence(self, code: str, facts: Mapping[str, object]) -> Ready:
         """The sentence of a code."""
-        return words.sentence(code, _cleaned(facts), self.lang, isolate=True)
+        return Ready(words.sentence(code, _cleaned(facts), self.lang, isolate=True))
 
     def line(self, msgid: str, **facts: object) -> None:
         """Say a sentence; nothing when a program is listening."""
@@ -68,7 +75,16 @@ class Output:
 
     def digits(self, text: str) -> str:
         """Digits to be read aloud, in the reader's own, in the order in which they are said."""
-        return self.code(digits(text, self.lang))
+        return f"{_LRI}{self.groups(text)}{_PDI}" if self.right_to_left else self.groups(text)
+
+    def groups(self, text: str) -> Ready:
+        """The same, as a fact of a sentence, which isolates it.
+
+        A mark before each space keeps the groups from left to right: between two groups of Arabic digits a space counts
+        as right to left even in a left-to-right isolate (UAX #9, rule N1), and the groups would change places.
+        """
+        shown = digits(cleaned(text), self.lang)
+        return Ready(shown.replace(" ", f"{_LRM} ") if self.right_to_left else shown)
 
     def moment(self, at: dt.datetime | str | int) -> str:
         """A moment in the reader's language; a stored ISO text is read as such."""
@@ -135,4 +151,7 @@ def lines_of(text: str) -> Sequence[str]:
 
 
 def _cleaned(facts: Mapping[str, object]) -> dict[str, Any]:
-    return {name: cleaned(value) if isinstance(value, str) else value for name, value in facts.items()}
+    return {
+        name: cleaned(value) if isinstance(value, str) and not isinstance(value, Ready) else value
+        for name, value in facts.items()
+    }

@@ -22,7 +22,7 @@ DELEGATED: Final = {
 
 SHOWN: Final = (
     "agreements", "agreement", "clauses", "messages", "thread", "waiting", "refusals", "receipts", "peers", "offices",
-    "statement",
+    "enclosures", "statement",
 )  # fmt: skip
 """What `show` knows."""
 
@@ -119,6 +119,27 @@ def _add_setup(command: Command, output: Output) -> None:
     digits = word("for scripts: the fingerprint, as it was read aloud")
     pair.add_argument("--yes-the-digits-are", metavar="DIGITS", help=digits)
     command("serve", "run the node until it is stopped", "setup:serve")
+    _add_officials(command, output)
+
+
+def _add_officials(command: Command, output: Output) -> None:
+    word = output.word
+    official = command("official", "say who may act for which office through the API", "officials:official")
+    doings = official.add_subparsers(dest="doing", metavar="add|renew|end|list", required=True)
+    everywhere = _everywhere(output, argparse.SUPPRESS)
+    login = word("a login name, not a personal name")
+    add = doings.add_parser("add", help=word("take an official in; prints the token once"), parents=[everywhere])
+    add.add_argument("id", metavar="ID", help=login)
+    add.add_argument(
+        "--office", required=True, metavar="OFFICE", help=word("the office to act for, with those below it")
+    )
+    role = word("official, lead, custodian, auditor or administrator; repeat for more than one")
+    add.add_argument("--role", required=True, action="append", metavar="ROLE", help=role)
+    renew = doings.add_parser("renew", help=word("give a new token; the old one opens nothing"), parents=[everywhere])
+    renew.add_argument("id", metavar="ID", help=login)
+    end = doings.add_parser("end", help=word("end an official's access for good"), parents=[everywhere])
+    end.add_argument("id", metavar="ID", help=login)
+    doings.add_parser("list", help=word("everyone that was ever taken in"), parents=[everywhere])
 
 
 def _add_saying(command: Command, output: Output, *, with_acts: bool) -> None:
@@ -166,6 +187,12 @@ def _add_reading(command: Command, output: Output) -> None:
     show = command("show", "show what the statements add up to", "showing:show")
     show.add_argument("what", choices=SHOWN, metavar="WHAT", help=word("one of: {names}", names=", ".join(SHOWN)))
     show.add_argument("id", nargs="?", metavar="REF", help=word("its reference: IR-2026-000123"))
+    opening = command("open", "open an enclosure into a file; that, and why, is written down", "opening:open_")
+    opening.add_argument("digest", metavar="DIGEST", help=word("its digest, as its statement names it"))
+    office = word("the office of ours that it is sealed to")
+    opening.add_argument("--office", required=True, metavar="OFFICE", help=office)
+    opening.add_argument("--reason", required=True, metavar="WHY", help=word("why it is opened"))
+    opening.add_argument("--to", required=True, metavar="FILE", help=word("the new file"))
     log = command("log", "print a log's entries", "logs:log")
     log.add_argument("--party", metavar="XA", help=word("whose log; the own one when left out"))
     log.add_argument("--from", dest="start", type=int, default=0, metavar="N", help=word("the first entry to print"))

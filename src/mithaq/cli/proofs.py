@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from mithaq.cli import files
+from mithaq.cli.offline import offline
 from mithaq.cli.output import Output, lines_of
 from mithaq.kernel import pairing, proof
 from mithaq.kernel.errors import Malformed
@@ -27,7 +28,12 @@ _MARKS: Final = {True: "holds", False: "does not hold", None: "cannot be told fr
 
 
 def verify(arguments: argparse.Namespace, output: Output) -> int:
-    """Every step in words, then the verdict: trusted, only consistent in itself, or refused."""
+    """Every step in words, then the verdict: trusted, only consistent in itself, or refused. Nothing leaves the process."""
+    with offline():
+        return _verify(arguments, output)
+
+
+def _verify(arguments: argparse.Namespace, output: Output) -> int:
     evidence = Evidence.parse(files.read(arguments.file, proof.MAX_EVIDENCE))
     findings = proof.check(evidence, _trusted(arguments.keys))
     _show_statement(evidence, output)
@@ -76,7 +82,7 @@ def _readable(finding: Finding, output: Output) -> dict[str, object]:
     if isinstance(at, int):
         facts["at"] = dt.datetime.fromtimestamp(at, dt.UTC)
     if isinstance(facts.get("fingerprint"), str):
-        facts["fingerprint"] = output.digits(str(facts["fingerprint"]))
+        facts["fingerprint"] = output.groups(str(facts["fingerprint"]))
     return facts
 
 

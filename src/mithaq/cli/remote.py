@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Final
 
 import httpx2
 import msgspec
@@ -10,6 +12,7 @@ import msgspec
 from mithaq.cli import files
 from mithaq.kernel import pairing
 from mithaq.kernel.errors import Malformed, MithaqError, Refused, Unreachable
+from mithaq.kernel.statement import Enclosure
 from mithaq.kernel.tls import Pinned
 from mithaq.node import Saying
 from mithaq.settings import Home
@@ -17,6 +20,7 @@ from mithaq.settings import Home
 TOKEN_FILE: Final = "operator.token"  # noqa: S105  # the file's name, not a secret
 TOKEN_LIMIT: Final = 200
 ANSWER_LIMIT: Final = 1024 * 1024
+_PIECE: Final = 64 * 1024
 _BAD_REQUEST: Final = frozenset({400, 413})
 _UNSPECIFIED: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  # to call, not to bind
 
@@ -41,6 +45,22 @@ def get(home: Home, path: str, lang: str) -> bytes:
     return _send(home, "GET", path, b"", lang)
 
 
+def seal(home: Home, source: BinaryIO, to: Sequence[str], media: str, by: str, lang: str) -> Enclosure:
+    """POST /api/v1/enclosures with the file as it is read; the server seals it, and erases it when it is never said."""
+    query = {"to": ",".join(to), "media": media, "by": by}
+    with _answered(home, "POST", "/api/v1/enclosures", lang, query, iter(lambda: source.read(_PIECE), b"")) as answer:
+        try:
+            return msgspec.json.decode(_whole(answer), type=Enclosure)
+        except msgspec.DecodeError as failure:
+            raise Malformed("peer.answer", field="enclosures") from failure
+
+
+def download(home: Home, path: str, query: Mapping[str, str], sink: BinaryIO, lang: str) -> None:
+    """What the API answers to a GET, into the sink as it comes."""
+    with _answered(home, "GET", path, lang, query) as answer:
+        sink.writelines(answer.iter_bytes())
+
+
 def _call(home: Home, method: str, path: str, body: bytes, lang: str) -> Any:
     try:
         return msgspec.json.decode(_send(home, method, path, body, lang))
@@ -49,36 +69,58 @@ def _call(home: Home, method: str, path: str, body: bytes, lang: str) -> Any:
 
 
 def _send(home: Home, method: str, path: str, body: bytes, lang: str) -> bytes:
+    with _answered(home, method, path, lang, body=body or None) as answer:
+        return _whole(answer)
+
+
+@contextmanager
+def _answered(
+    home: Home,
+    method: str,
+    path: str,
+    lang: str,
+    query: Mapping[str, str] | None = None,
+    body: bytes | Iterator[bytes] | None = None,
+) -> Iterator[httpx2.Response]:
+    """The server's answer while its body comes; an answer that is no success is raised as the error that it tells."""
     settings = home.settings()
     token = files.read(str(home.path / TOKEN_FILE), TOKEN_LIMIT).decode("ascii", "replace").strip()
     own = pairing.parse(files.read(str(home.own_pairing_file(settings.party)), pairing.MOST_BYTES))
     host, _, port = settings.listen.rpartition(":")
     scheme = "https" if settings.address.startswith("https:") else "http"
-    headers = {"authorization": f"Bearer {token}", "accept-language": lang, "content-type": "application/json"}
+    media = "application/json" if isinstance(body, bytes) else "application/octet-stream"
+    headers = {"authorization": f"Bearer {token}", "accept-language": lang, "content-type": media}
     pinned = Pinned(settings.party, own.tls_certificate_sha256)
+    url = f"{scheme}://{_UNSPECIFIED.get(host, host)}:{port}{path}"
     try:
-        with httpx2.Client(verify=pinned, trust_env=False, follow_redirects=False, timeout=60.0) as client:
-            url = f"{scheme}://{_UNSPECIFIED.get(host, host)}:{port}{path}"
-            answer = client.request(method, url, content=body or None, headers=headers)
+        with (
+            httpx2.Client(verify=pinned, trust_env=False, follow_redirects=False, timeout=60.0) as client,
+            client.stream(method, url, params=query, content=body, headers=headers) as answer,
+        ):
+            if not answer.is_success:
+                raise _problem(answer.status_code, _whole(answer))
+            yield answer
     except httpx2.HTTPError as failure:
         raise Unreachable("cli.server_silent", value=settings.listen, reason=type(failure).__name__) from failure
-    if answer.is_success:
-        return answer.content
-    raise _problem(answer)
 
 
-def _problem(answer: httpx2.Response) -> MithaqError:
+def _whole(answer: httpx2.Response) -> bytes:
+    answer.read()
+    return answer.content
+
+
+def _problem(status: int, content: bytes) -> MithaqError:
     """RFC 9457 problem details with a code: the kind of error that its status stands for."""
     try:
-        told = msgspec.json.decode(answer.content[:ANSWER_LIMIT])
+        told = msgspec.json.decode(content[:ANSWER_LIMIT])
     except (msgspec.DecodeError, UnicodeDecodeError):
         told = None
     code = told.get("code") if isinstance(told, dict) else None
     if not isinstance(code, str):
-        return Unreachable("cli.server_silent", value=str(answer.status_code), reason="-")
+        return Unreachable("cli.server_silent", value=str(status), reason="-")
     given = told.get("facts")
     facts = {str(name): value for name, value in given.items() if name != "code"} if isinstance(given, dict) else {}
-    if answer.status_code >= 500:
+    if status >= 500:
         return Unreachable(code, **facts)
-    malformed = answer.status_code in _BAD_REQUEST or code.startswith(("statement.malformed", "statement.unknown"))
+    malformed = status in _BAD_REQUEST or code.startswith(("statement.malformed", "statement.unknown"))
     return Malformed(code, **facts) if malformed else Refused(code, **facts)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
 
@@ -15,14 +15,11 @@ from mithaq.cli import files, options, remote
 from mithaq.cli.home import home_of, opened
 from mithaq.cli.output import Output
 from mithaq.cli.parser import UsageError
-from mithaq.cli.reading import Reader, reading
-from mithaq.kernel import age, pairing
+from mithaq.kernel import pairing
 from mithaq.kernel.act import ClauseReference, Office
-from mithaq.kernel.enclosure import Store
 from mithaq.kernel.errors import Malformed, Refused
 from mithaq.kernel.statement import Codec, Enclosure
-from mithaq.node import CATALOGUE, Saying
-from mithaq.services.charter.records import recipient
+from mithaq.node import CATALOGUE, Node, Said, Saying
 from mithaq.settings import Home
 
 _ENCLOSE: Final = re.compile(r"(.+):([a-z]+/[a-z0-9.+-]+):([^:]+)")
@@ -48,9 +45,8 @@ def say(arguments: argparse.Namespace, output: Output) -> int:
     home.settings()
     saying = _saying(arguments, home, output)
     check = getattr(arguments, "check", False)
-    with _sealed(getattr(arguments, "enclose", []), arguments, home, keep=not check) as enclosures:
-        saying = msgspec.structs.replace(saying, enclosures=(*saying.enclosures, *enclosures))
-        told = _said(saying, home, output, check=check)
+    enclosing = [_enclosing(each) for each in getattr(arguments, "enclose", [])]
+    told = _said(saying, enclosing, home, output, check=check)
     if check:
         _tell(told, saying, output, "Nothing stands against it: {help} under {clause}. It was not said.")
         return 0
@@ -67,18 +63,42 @@ def _tell(told: Mapping[str, Any], saying: Saying, output: Output, msgid: str) -
     output.result(told)
 
 
-def _said(saying: Saying, home: Home, output: Output, *, check: bool) -> dict[str, object]:
+def _said(saying: Saying, given: Sequence[_Enclosing], home: Home, output: Output, *, check: bool) -> Mapping[str, Any]:
+    """By the node of this folder while nobody else holds it, else by the server that does; the files are sealed there too."""
     try:
         with opened(home, output) as node:
-            if check:
-                would = node.check(saying)
-                return {"checked": True, "reference": would.reference, "by_server": False}
-            said = node.say(saying.act, clause=saying.clause, by=saying.by, enclosures=saying.enclosures)
-            return {"reference": said.reference, "n": said.n, "by_server": False}
+            return _said_here(saying, given, node, check=check)
     except Refused as reason:
         if reason.code != "node.already_running":
             raise
-    return remote.say(home, saying, check=check, lang=output.lang)
+    made: list[Enclosure] = []
+    for each in given:
+        with _source(each.file) as source:
+            made.append(remote.seal(home, source, each.to, each.media, saying.by, output.lang))
+    return remote.say(home, _with(saying, made), check=check, lang=output.lang)
+
+
+def _said_here(saying: Saying, given: Sequence[_Enclosing], node: Node, *, check: bool) -> Mapping[str, Any]:
+    """What was sealed is erased again when what names it is not said after all."""
+    made: list[Enclosure] = []
+    said: Said | None = None
+    try:
+        for each in given:
+            with _source(each.file) as source:
+                made.append(node.seal(source, each.to, each.media))
+        whole = _with(saying, made)
+        if check:
+            return {"checked": True, "reference": node.check(whole).reference, "by_server": False}
+        said = node.say(whole.act, clause=whole.clause, by=whole.by, enclosures=whole.enclosures)
+        return {"reference": said.reference, "n": said.n, "by_server": False}
+    finally:
+        store = node.post.transfers.store
+        for enclosure in made if said is None and store is not None else []:
+            store.erase(enclosure.digest)
+
+
+def _with(saying: Saying, made: Sequence[Enclosure]) -> Saying:
+    return msgspec.structs.replace(saying, enclosures=(*saying.enclosures, *made))
 
 
 def _saying(arguments: argparse.Namespace, home: Home, output: Output) -> Saying:
@@ -125,49 +145,26 @@ def _own_recipient(home: Home, office: str) -> str:
     return offices[office]
 
 
-@contextmanager
-def _sealed(
-    given: Sequence[str], arguments: argparse.Namespace, home: Home, *, keep: bool
-) -> Iterator[tuple[Enclosure, ...]]:
-    """The named files sealed into the node's folder; erased again when what names them is not said after all."""
-    if not given:
-        yield ()
-        return
-    store = Store(home.enclosures_folder)
-    made: list[Enclosure] = []
-    try:
-        with reading(arguments) as reader:
-            made.extend(_seal(each, store, reader) for each in given)
-        yield tuple(made)
-    except BaseException:
-        keep = False
-        raise
-    finally:
-        for enclosure in made if not keep else []:
-            store.erase(enclosure.digest)
+class _Enclosing(NamedTuple):
+    """A file to seal, its media type, the offices that may open it."""
+
+    file: str
+    media: str
+    to: tuple[str, ...]
 
 
-def _seal(given: str, store: Store, reader: Reader) -> Enclosure:
+def _enclosing(given: str) -> _Enclosing:
     """One `FILE:MEDIA:OFFICE,OFFICE`."""
     found = _ENCLOSE.fullmatch(given)
     if found is None:
         raise Malformed("cli.enclose", value=given[:200])
-    offices = tuple(found[3].split(","))
-    recipients = [_recipient(office, reader) for office in offices]
+    return _Enclosing(found[1], found[2], tuple(dict.fromkeys(found[3].split(","))))
+
+
+@contextmanager
+def _source(path: str) -> Iterator[BinaryIO]:
     try:
-        with Path(found[1]).open("rb") as file:
-            digest, size = store.seal(file, recipients)
+        with Path(path).open("rb") as source:
+            yield source
     except OSError as failure:
-        raise files.unreadable(found[1], failure) from failure
-    return Enclosure(digest, found[2], size, offices)
-
-
-def _recipient(office: str, reader: Reader) -> age.Recipient:
-    """The office's newest key as it was said, else the one in its party's pairing file."""
-    party = office.partition("/")[0]
-    published = {**reader.peers, reader.party: reader.own()}
-    known = published[party].offices if party in published else {}
-    text = recipient(reader.connection, office) or known.get(office)
-    if text is None:
-        raise Refused("enclosure.no_key", office=office, field="enclosures")
-    return age.Recipient.from_text(text)
+        raise files.unreadable(path, failure) from failure

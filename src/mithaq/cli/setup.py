@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from mithaq.cli import files
+from mithaq.cli.fingerprints import fingerprints
 from mithaq.cli.home import home_of, passphrase
 from mithaq.cli.output import Output
 from mithaq.cli.parser import UsageError
@@ -66,7 +67,10 @@ def pair(arguments: argparse.Namespace, output: Output) -> int:
     output.line(
         "{party} is a peer of this node now. A node that is running takes it up when it starts again.", party=peer.party
     )
-    output.result({"party": peer.party, "address": peer.address, "fingerprint": " ".join(groups), "accepted": True})
+    output.line("In evidence files the keys of the two parties are shown with these digits:")
+    shown = {name: digits for each in (own, peer) for name, digits in fingerprints(each, output).items()}
+    told = {"party": peer.party, "address": peer.address, "fingerprint": " ".join(groups), "accepted": True}
+    output.result({**told, "keys": shown})
     return 0
 
 

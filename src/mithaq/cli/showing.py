@@ -12,13 +12,16 @@ from sqlalchemy import select
 
 from mithaq.cli import standing
 from mithaq.cli.entries import spoken
+from mithaq.cli.fingerprints import fingerprints
 from mithaq.cli.output import Output, lines_of
 from mithaq.cli.parser import UsageError
 from mithaq.cli.reading import Reader, plain, reading
 from mithaq.kernel.errors import Malformed, Refused
+from mithaq.kernel import words
 from mithaq.kernel.force import InForce, Standing
 from mithaq.kernel.records import verdicts
 from mithaq.kernel.statement import split_reference
+from mithaq.kernel.tables import enclosures as enclosures_table
 from mithaq.kernel.tables import mirrored
 from mithaq.kernel.tables import receipts as receipts_table
 from mithaq.services.agreements import records as agreements_records
@@ -40,7 +43,10 @@ def show(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.id is not None:
         raise UsageError("", output.word("show {what} takes no reference", what=what))
     with reading(arguments) as reader:
-        output.result({what: _ALL[what](reader, output)})
+        shown: Shown = {what: _ALL[what](reader, output)}
+        if what == "peers":
+            shown["own"] = own(reader, output)
+        output.result(shown)
     return 0
 
 
@@ -181,7 +187,30 @@ def peers(reader: Reader, output: Output) -> list[Shown]:
         size = held.get(party, 0)
         output.text(f"{output.code(party)}  {output.chosen(peer.names)}  {output.code(peer.address)}")
         output.text(f"    {output.counted('{n} entry', size)}")
-        found.append({"party": party, "names": peer.names, "address": peer.address, "entries": size})
+        keys = fingerprints(peer, output)
+        found.append({"party": party, "names": peer.names, "address": peer.address, "entries": size, "keys": keys})
+    return _or_none(found, output)
+
+
+def own(reader: Reader, output: Output) -> Shown:
+    """This node's own party, whose keys stand in the evidence of its statements."""
+    ours = reader.own()
+    output.line("This node itself, {party}:", party=ours.party)
+    return {"party": ours.party, "keys": fingerprints(ours, output)}
+
+
+def enclosures(reader: Reader, output: Output) -> list[Shown]:
+    """Every enclosure that is ours or for us: its statement, its size, whether it is here, until when it is kept."""
+    table = enclosures_table
+    logs = {party: reader.log(party) for party in reader.parties}
+    found: list[Shown] = []
+    for row in reader.connection.execute(select(table).order_by(table.c.log, table.c.n, table.c.digest)).all():
+        entry = logs[row.log].entries(reader.connection, row.n, row.n + 1) if row.log in logs else []
+        reference = spoken(row.log, row.n, entry[0]).reference if entry else ""
+        output.text(output.code(row.digest))
+        output.text(f"    {output.code(reference or f'{row.log} {row.n}')}  {words.size(row.size, output.lang)}")
+        output.text(f"    {output.word(_STATES[row.state], at=output.moment(row.until))}")
+        found.append({**plain(row), "reference": reference})
     return _or_none(found, output)
 
 
@@ -226,6 +255,11 @@ def _today() -> dt.date:
     return dt.datetime.now(dt.UTC).date()
 
 
+_STATES: Final = {
+    "wanted": "not here yet; it is to be kept until {at}",
+    "held": "here; it is kept until {at}",
+    "erased": "erased; it was to be kept until {at}",
+}
 _ALL: Final[dict[str, Callable[[Reader, Output], list[Shown]]]] = {
     "agreements": agreements,
     "clauses": clauses,
@@ -235,6 +269,7 @@ _ALL: Final[dict[str, Callable[[Reader, Output], list[Shown]]]] = {
     "receipts": receipts,
     "peers": peers,
     "offices": offices,
+    "enclosures": enclosures,
 }
 _ONE: Final[dict[str, Callable[[Reader, Output, str], Shown]]] = {
     "agreement": agreement,

@@ -32,7 +32,12 @@ class Standing:
         self.amended_by = ""
 
     def binds_from(self) -> dt.date | None:
-        """The day from which all parties are bound, by the text's own method; None while one of them is missing."""
+        """The day from which all parties are bound, by the text's own method; None while one of them is missing.
+
+        A text that a party declined, before it had seen all signatures, binds nobody: the consents never met.
+        """
+        if self.days["declined"]:
+            return None
         method = "signed" if self.text.entry.method == "signature" else "notified"
         signed, bound = self.days["signed"], self.days[method]
         if any(party not in signed or party not in bound for party in self.text.parties):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from mithaq.kernel import merkle, note
 from mithaq.kernel.errors import Malformed, MithaqError, Refused
@@ -24,7 +24,8 @@ MAX_PROOF: Final = 63
 EXCESS_LIMIT: Final = 8192
 """Entries sent again that a request may begin with: tlog-mirror asks for 409 beyond some bound."""
 
-Store = Callable[[Connection], Answer]
+SUSPICIONS: Final = 64
+"""Checkpoints with a broken proof that are kept of one log; conclusive ones are all kept."""
 
 
 class Mirror:
@@ -130,9 +131,15 @@ class Mirror:
         kept = self.newest_note()
         name = hashlib.sha256(kept + b"\0" + signed.note).hexdigest()
         self.conflicting = self.conflicting or conclusive
-        if connection.execute(select(conflicts.c.id).where(conflicts.c.id == name)).first() is None:
+        same = select(conflicts.c.id).where(conflicts.c.id == name)
+        if connection.execute(same).first() is None and (conclusive or self._room(connection)):
             row = {"id": name, "log": self.log.name, "at": now, "conclusive": int(conclusive), "kept": kept}
             connection.execute(insert(conflicts), {**row, "offered": signed.note})
+
+    def _room(self, connection: Connection) -> bool:
+        """Whether another checkpoint with a broken proof is kept: it proves little, and a peer can make any number."""
+        kept = select(func.count()).where(conflicts.c.log == self.log.name, conflicts.c.conclusive == 0)
+        return (connection.execute(kept).scalar() or 0) < SUSPICIONS
 
     def add_entries(self, connection: Connection, body: bytes) -> Answer | Checkpoint:
         """Store a prefix of the packages, each proved to stand under the checkpoint at `upload_end`.

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import DBAPIError
 
 from mithaq.kernel import note, tiles
 from mithaq.kernel.enclosure import Store
-from mithaq.kernel.errors import MithaqError, Refused
+from mithaq.kernel.errors import MithaqError, Refused, Unreachable
 from mithaq.kernel.exchange import Answer, Request
 from mithaq.kernel.force import covered
 from mithaq.kernel.keys import NodeKeys
@@ -169,6 +170,8 @@ class Post:
                 return self._read(request.path, connection)
         except MithaqError as failure:
             return refused(503 if failure.code.startswith("database.") else 400, failure)
+        except DBAPIError as failure:  # the disk, not the peer: it may ask again
+            return refused(503, Unreachable("database.unwritable", value=type(failure.orig).__name__))
         return Answer(405 if request.path in {"add-checkpoint", "add-entries"} else 404)
 
     def _add(self, request: Request) -> Answer:

@@ -53,8 +53,10 @@ def say(call: Call) -> Response:
     saying = _saying(call, call.body)
     if check:
         return as_json(_checked(call.node.check(saying)))
-    said = call.node.say(saying.act, clause=saying.clause, by=saying.by, enclosures=saying.enclosures)
-    found = _said(call, said)
+    outcome = call.node.say_all([saying])[0]
+    if isinstance(outcome, MithaqError):
+        raise outcome
+    found = _said(call, outcome)
     return as_json(found, 201, {"Location": found["location"]})
 
 

@@ -27,7 +27,7 @@ messages = record_table(
     Column("urgent", Boolean, nullable=False),
     Column("acknowledge_by", Text, nullable=False),
     Column("enclosures", Text, nullable=False),
-    find_by=("thread",),
+    find_by=("thread", "reference"),
 )
 acknowledgements = record_table(
     "channel_acknowledgements",
@@ -95,15 +95,24 @@ def acknowledged(connection: Connection, reference: str) -> Sequence[Row[Any]]:
 
 
 def unacknowledged(connection: Connection, party: str) -> Sequence[Row[Any]]:
-    """Messages to `party`'s offices, from others, that none of its offices has acknowledged; urgent and earliest first."""
+    """Messages for `party`'s offices, from others, that none of its offices has acknowledged; urgent and earliest first.
+
+    A reply is for all who take part in its thread: for the party whose office began it, and for those written to.
+    """
     answered = select(acknowledgements.c.message).where(acknowledgements.c.party == party)
-    query = select(messages).where(
-        messages.c.party != party,
-        or_(
-            messages.c.to.contains(f'"{party}"', autoescape=True),
-            messages.c.to.contains(f'"{party}/', autoescape=True),
-        ),
-        messages.c.reference.not_in(answered),
+    first = messages.alias("first")
+    query = (
+        select(messages)
+        .join(first, first.c.reference == messages.c.thread)
+        .where(
+            messages.c.party != party,
+            or_(
+                first.c.party == party,
+                first.c.to.contains(f'"{party}"', autoescape=True),
+                first.c.to.contains(f'"{party}/', autoescape=True),
+            ),
+            messages.c.reference.not_in(answered),
+        )
     )
     order = (messages.c.urgent.desc(), messages.c.acknowledge_by, messages.c.at, messages.c.party, messages.c.n)
     return connection.execute(query.order_by(*order)).all()

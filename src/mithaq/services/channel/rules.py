@@ -34,7 +34,7 @@ def reply(act: acts.Reply, said: Statement[Any], view: View) -> None:
     first = _message(act.thread, "act.thread", view)
     if first.thread != first.reference:
         raise Refused("channel.unknown_message", reference=act.thread, field="act.thread")
-    offices = [first.by, *msgspec.json.decode(first.to, type=list[str])]
+    offices = _taking_part(first)
     if not covered(said.by, offices):
         raise Refused("channel.not_addressed", reference=act.thread, office=said.by, field="by")
     _check_sealed_to(said, offices)
@@ -45,10 +45,16 @@ def acknowledge(act: acts.Acknowledge, said: Statement[Any], view: View) -> None
     message = _message(act.message, "act.message", view)
     if message.party == said.party:
         raise Refused("channel.own_message", reference=act.message, field="act.message")
-    if not covered(said.by, msgspec.json.decode(message.to, type=list[str])):
+    first = message if message.thread == message.reference else _message(message.thread, "act.message", view)
+    if not covered(said.by, _taking_part(first)):
         raise Refused("channel.not_addressed", reference=act.message, office=said.by, field="by")
     if view.row(records.acknowledgements, party=said.party, message=act.message, by=said.by):
         raise Refused("channel.acknowledged_twice", reference=act.message, office=said.by, field="act.message")
+
+
+def _taking_part(first: Row[Any]) -> list[str]:
+    """The offices of a thread: the one that began it, and those it was written to."""
+    return [first.by, *msgspec.json.decode(first.to, type=list[str])]
 
 
 def _message(reference: str, field: str, view: View) -> Row[Any]:
