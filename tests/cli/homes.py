@@ -137,3 +137,8 @@ def _first_reference(homes: Homes, root: Path) -> str:
             return spoken("XA", 0, log.entries(connection, 0, 1)[0]).reference
     finally:
         database.close()
+
+
+def message(reference: str, home: Path, *more: str) -> list[str]:
+    said = ["say", "channel.say", "--subject", "Patrol", "--text", "At noon.", "--to", "XB/border-guard"]
+    return [*said, "--clause", f"{reference}/1", "--by", "XA/border-guard/north", "--home", str(home), *more]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import os
@@ -15,8 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mithaq.cli import run
-from mithaq.cli import checking, parser, proofs
+from mithaq.cli import checking, parser, proofs, run, showing
 from mithaq.cli.options import flag_of
 from mithaq.cli.output import Output, cleaned
 from mithaq.kernel import officials, words
@@ -24,48 +24,10 @@ from mithaq.node import CATALOGUE
 from mithaq.serve import serving
 from mithaq.settings import Home
 from tests.cli import homes as story
-from tests.cli.homes import PASSPHRASE, Homes, Terminal
+from tests.cli.homes import PASSPHRASE, Homes, Terminal, message
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs" / "cli.md"
-
-
-@pytest.fixture(autouse=True)
-def _english(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "MITHAQ_HOME", "MITHAQ_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("LANG", "en_GB.UTF-8")
-    monkeypatch.setenv("MITHAQ_PASSPHRASE", PASSPHRASE)
-
-
-@pytest.fixture
-def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Homes, str]]:
-    """Two homes with an agreement in force, once for the module; tests that write take a copy of it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MITHAQ_PASSPHRASE", PASSPHRASE)
-        root = tmp_path_factory.mktemp("homes")
-        homes = story.paired(root)
-        yield homes, story.concluded(homes, root)
-
-
-@pytest.fixture
-def written(made: tuple[Homes, str], tmp_path: Path) -> tuple[Homes, str]:
-    """A copy that a test may write in."""
-    homes, reference = made
-    copied = Homes(tmp_path / "xa", tmp_path / "xb")
-    shutil.copytree(homes.xa, copied.xa)
-    shutil.copytree(homes.xb, copied.xb)
-    return copied, reference
-
-
-def message(reference: str, home: Path, *more: str) -> list[str]:
-    said = ["say", "channel.say", "--subject", "Patrol", "--text", "At noon.", "--to", "XB/border-guard"]
-    return [*said, "--clause", f"{reference}/1", "--by", "XA/border-guard/north", "--home", str(home), *more]
 
 
 # --- setting up -----------------------------------------------------------------------------------------------------
@@ -410,7 +372,12 @@ def test_a_server_that_holds_the_home_is_asked_instead(
         assert asked.json["peers"] == 1
         held = terminal("rebuild", "--home", homes.xa)
         assert held.code == 3
-        assert "node.already_running" in held.err
+        assert "[cli.stop_to_rebuild]" in held.err
+        for way in (["out", tmp_path / "courier", "--to", "XB"], ["in", homes.file("XB")]):
+            carried = terminal("carry", *way, "--home", homes.xa)
+            assert carried.code == 3
+            assert "[cli.stop_to_carry]" in carried.err
+        assert not list(tmp_path.glob("courier*"))
 
 
 def _give_token(database: object, folder: Path) -> None:
@@ -508,9 +475,14 @@ def test_the_help_of_every_command_and_act_exists_in_three_languages() -> None:
 
 def _sentences() -> set[str]:
     """Every text that the modules of the command line look up, and every code that they raise."""
-    found: set[str] = {*proofs._STEPS.values(), *proofs._MARKS.values(), *checking._COUNTED.values()}
+    found: set[str] = {
+        *proofs._STEPS.values(),
+        *proofs._MARKS.values(),
+        *checking._COUNTED.values(),
+        *showing._STATES.values(),
+    }
     found |= {"proposed", "amended", "signed", "declined", "notified", "suspended", "resumed", "terminated"}
-    for file in sorted(Path(cli.__file__).parent.glob("*.py")):
+    for file in sorted(Path(run.__file__).parent.glob("*.py")):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             called = isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", ""))
             if isinstance(node, ast.Call) and called in {"word", "line", "note", "Refused", "Malformed", "Unreachable"}:
@@ -532,6 +504,18 @@ def test_every_sentence_and_code_of_the_command_line_exists_in_three_languages()
     assert [each for each in sorted(found) if not words.known(each)] == []
 
 
+def _subcommands(action: argparse.Action) -> list[str]:
+    return list(action.choices) if isinstance(action, argparse._SubParsersAction) else []
+
+
+def _actions(one: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """The options of a command and of the commands under it."""
+    for action in one._actions:
+        yield action
+        for each in _subcommands(action):
+            yield from _actions(action.choices[each])  # type: ignore[index]
+
+
 def test_every_command_option_and_exit_code_is_in_the_documentation() -> None:
     text = DOCS.read_text("utf-8")
     top = parser.build(_Listening("en"), with_acts=False)
@@ -539,17 +523,18 @@ def test_every_command_option_and_exit_code_is_in_the_documentation() -> None:
     assert isinstance(commands.choices, dict)
     for name, one in commands.choices.items():
         assert f"### `{name}" in text, name
-        for action in one._actions:
-            assert all(f"`{flag}" in text or flag in {"-h", "--help"} for flag in action.option_strings), action
+        for action in _actions(one):
+            assert all(flag in text or flag in {"-h", "--help"} for flag in action.option_strings), action
+            assert all(f"{name} {each}" in text for each in _subcommands(action)), action
     for code in (
-        cli.DONE,
-        cli.FAILED,
-        cli.USAGE,
-        cli.REFUSED,
-        cli.MALFORMED,
-        cli.UNREACHABLE,
-        cli.FAULT,
-        cli.INTERRUPTED,
+        run.DONE,
+        run.FAILED,
+        run.USAGE,
+        run.REFUSED,
+        run.MALFORMED,
+        run.UNREACHABLE,
+        run.FAULT,
+        run.INTERRUPTED,
     ):
         assert f"| {code} |" in text
     for what in parser.SHOWN:

@@ -129,5 +129,5 @@ def test_an_exposure_without_two_signed_stories_is_refused(scene: Scene) -> None
         charter.Expose("XD", found.entry, found.one, found.other),
         charter.Expose("XE", found.entry, found.one, found.other),
     ):
-        with pytest.raises(Refused, match="charter.same_story"):
+        with pytest.raises(Refused, match=r"charter\.same_story"):
             scene.xe.say(forged, clause="charter", by="XE")

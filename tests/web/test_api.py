@@ -249,7 +249,7 @@ def test_what_nobody_foresaw_is_a_number_and_nothing_else(
     def fail(*_: object) -> None:
         raise RuntimeError(CANARY)
 
-    monkeypatch.setattr(world.a, "say", lambda *_, **__: fail())
+    monkeypatch.setattr(world.a, "say_all", lambda *_, **__: fail())
     response = world.call("POST", SAY, json=body(agreement))
     structlog.reset_defaults()
     assert response.status_code == 500

@@ -19,9 +19,11 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the sustained load runs")
     parser.add_argument("--backlog", type=int, default=100_000, help="statements said while the other node is stopped")
     parser.add_argument("--singles", type=int, default=500, help="statements said one at a time, 50 a second")
+    size = exchange.PAYLOAD
+    parser.add_argument("--payload", type=int, default=size, help=f"bytes of a message's text ({size}); the peer's too")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     options = parser.parse_args(argv)
-    figures = NAMES[options.name](options.seconds, options.backlog, options.singles)
+    figures = NAMES[options.name](options.seconds, options.backlog, options.singles, options.payload)
     width = max(len(name) for name in figures)
     for name, value in figures.items():
         print(f"{name:<{width}}  {value}")

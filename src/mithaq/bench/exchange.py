@@ -32,7 +32,8 @@ from mithaq.settings import Home, Settings
 PARTIES: Final = ("XA", "XB")
 COMMISSION: Final = "xa-xb.example"
 PASSPHRASE: Final = "benchmark"  # noqa: S105  # of keys that live as long as the run
-PAYLOAD: Final = 1024
+PAYLOAD: Final = 256
+"""Characters of a message's text: about what an official writes; with its envelope some 490 bytes in the log."""
 MILLION: Final = 1_000_000
 
 
@@ -70,15 +71,15 @@ class Process:
             self._process.communicate(timeout=30)
 
 
-def run(seconds: float, backlog: int, singles: int) -> dict[str, float | int | None]:
+def run(seconds: float, backlog: int, singles: int, size: int) -> dict[str, float | int | None]:
     """The whole benchmark; the keys are those that `docs/benchmarks.md` explains."""
-    payload = "0123456789abcdef" * (PAYLOAD // 16)
+    payload = ("0123456789abcdef" * (size // 16 + 1))[:size]
     with tempfile.TemporaryDirectory(prefix="mithaq-bench-") as folder:
         clause = prepare(Path(folder))
         figures = _exchange(Path(folder), clause, payload, seconds, backlog, singles)
         figures |= _floor(Path(folder), payload, figures["per_cpu_second"])
         figures |= _stored(Path(folder), figures.pop("_statements"))
-    peer = _as4()
+    peer = _as4(size)
     figures["as4_per_cpu_second"] = peer
     figures["ratio_to_as4"] = round(figures["per_cpu_second"] / peer, 1) if peer else None
     order = (
@@ -267,7 +268,7 @@ def _at_a_million(node: Node, log: Log) -> dict[str, float]:
     return {"proof_ms_at_1m": round(statistics.median(times) * 1000, 3), "startup_seconds_at_1m": round(opened, 3)}
 
 
-def _as4() -> float | None:
+def _as4(size: int) -> float | None:
     """One AS4 exchange after the other in the peers' own environment; None where that is not installed."""
     python = os.environ.get("MITHAQ_BENCH_PYTHON")
     if not python:
@@ -275,6 +276,6 @@ def _as4() -> float | None:
     script = Path(__file__).with_name("as4_exchange.py")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [python, str(script), "10", str(PAYLOAD)], capture_output=True, text=True, check=True, env=environment
+        [python, str(script), "10", str(size)], capture_output=True, text=True, check=True, env=environment
     )
     return float(msgspec.json.decode(done.stdout.splitlines()[-1])["per_cpu_second"])

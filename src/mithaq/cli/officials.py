@@ -6,7 +6,7 @@ import argparse
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -71,7 +71,7 @@ def _end(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _list(arguments: argparse.Namespace, output: Output) -> int:
-    with _writing(home_of(arguments)) as connection:
+    with _connected(home_of(arguments), writes=False) as connection:
         everyone = officials.everyone(connection)
     found: list[dict[str, object]] = []
     for each in everyone:
@@ -86,8 +86,7 @@ def _list(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-@contextmanager
-def _writing(home: Home) -> Iterator[Connection]:
+def _writing(home: Home) -> AbstractContextManager[Connection]:
     """One transaction beside a server that may be running, without the folder's lock and without the node.
 
     Safe, because it is one transaction on a table that no node keeps in memory: the server asks it anew at each call.
@@ -95,10 +94,15 @@ def _writing(home: Home) -> Iterator[Connection]:
     for it, up to the 30 seconds of the connection's busy timeout (`Database._engine`), as the server's writer does for us.
     PostgreSQL: `write` waits for the advisory lock that the server's writer takes too.
     """
+    return _connected(home, writes=True)
+
+
+@contextmanager
+def _connected(home: Home, *, writes: bool) -> Iterator[Connection]:
     home.settings()  # a folder without a node is told before a database is made in it
     database = home.database()
     try:
-        with database.write() as connection:
+        with database.write() if writes else database.read() as connection:
             yield connection
     except DBAPIError as failure:
         raise Unreachable("database.unwritable", value=type(failure.orig).__name__) from failure

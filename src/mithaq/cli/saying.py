@@ -93,8 +93,9 @@ def _said_here(saying: Saying, given: Sequence[_Enclosing], node: Node, *, check
         return {"reference": said.reference, "n": said.n, "by_server": False}
     finally:
         store = node.post.transfers.store
-        for enclosure in made if said is None and store is not None else []:
-            store.erase(enclosure.digest)
+        if said is None and store is not None:
+            for enclosure in made:
+                store.erase(enclosure.digest)
 
 
 def _with(saying: Saying, made: Sequence[Enclosure]) -> Saying:

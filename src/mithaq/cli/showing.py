@@ -16,8 +16,8 @@ from mithaq.cli.fingerprints import fingerprints
 from mithaq.cli.output import Output, lines_of
 from mithaq.cli.parser import UsageError
 from mithaq.cli.reading import Reader, plain, reading
-from mithaq.kernel.errors import Malformed, Refused
 from mithaq.kernel import words
+from mithaq.kernel.errors import Malformed, Refused
 from mithaq.kernel.force import InForce, Standing
 from mithaq.kernel.records import verdicts
 from mithaq.kernel.statement import split_reference

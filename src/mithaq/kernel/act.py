@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from mithaq.kernel.statement import Statement
 
 # In Python `$` also matches before a last line end, hence the look-ahead; JSON Schema (ECMA 262) reads it the same way.
-PARTY: Final = r"^(?!.*\n)[A-Z0-9][A-Z0-9-]{0,15}$"
-OFFICE: Final = r"^(?!.*\n)[A-Z0-9][A-Z0-9-]{0,15}(/[a-z0-9-]{1,40}){0,5}$"
-REFERENCE: Final = r"^(?!.*\n)[A-Z0-9][A-Z0-9-]{0,15}-[0-9]{4}-[0-9]{6,12}$"
-CLAUSE: Final = r"^(?!.*\n)(charter|[A-Z0-9][A-Z0-9-]{0,15}-[0-9]{4}-[0-9]{6,12}/[0-9]{1,3}(\.[0-9]{1,3}){0,3})$"
+PARTY: Final = r"^[A-Z0-9][A-Z0-9-]{0,15}\Z"
+OFFICE: Final = r"^[A-Z0-9][A-Z0-9-]{0,15}(/[a-z0-9-]{1,40}){0,5}\Z"
+REFERENCE: Final = r"^[A-Z0-9][A-Z0-9-]{0,15}-[0-9]{4}-[0-9]{6,12}\Z"
+CLAUSE: Final = r"^(charter|[A-Z0-9][A-Z0-9-]{0,15}-[0-9]{4}-[0-9]{6,12}/[0-9]{1,3}(\.[0-9]{1,3}){0,3})\Z"
 
 PartyCode = Annotated[str, Meta(pattern=PARTY, description="ISO 3166 code of a party, such as IR")]
 Office = Annotated[
@@ -30,13 +30,13 @@ ClauseReference = Annotated[
     str, Meta(pattern=CLAUSE, max_length=60, description="agreement and clause: IR-2026-000005/3")
 ]
 ClauseNumber = Annotated[
-    str, Meta(pattern=r"^(?!.*\n)[0-9]{1,3}(\.[0-9]{1,3}){0,3}$", description="the clause within its text: 3.1")
+    str, Meta(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){0,3}\Z", description="the clause within its text: 3.1")
 ]
-Line = Annotated[str, Meta(pattern=r"^(?!.*\n)[^\n\t]*$", min_length=1, max_length=300, description="one line of text")]
+Line = Annotated[str, Meta(pattern=r"^[^\n\t]*\Z", min_length=1, max_length=300, description="one line of text")]
 Words = Annotated[str, Meta(min_length=1, max_length=8000, description="text, in the language it was written in")]
-Language = Annotated[str, Meta(pattern=r"^(?!.*\n)[a-z]{2,3}$", description="ISO 639 code of a language")]
+Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}\Z", description="ISO 639 code of a language")]
 Texts = Annotated[dict[Language, Words], Meta(min_length=1, max_length=12, description="the same text by language")]
-Digest = Annotated[str, Meta(pattern=r"^(?!.*\n)[0-9a-f]{64}$", description="SHA-256, lower-case hexadecimal")]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="SHA-256, lower-case hexadecimal")]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1, description="a whole number, zero or more")]
 
 
@@ -66,6 +66,11 @@ class Kind(msgspec.Struct, frozen=True):
 def snake_case(name: str) -> str:
     """`BringIntoForce` becomes `bring_into_force`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def ecma(schema: Any) -> Any:
+    r"""A JSON Schema with its patterns as ECMA-262 has them: there `$` is the very end, which Python writes `\Z`."""
+    return msgspec.json.decode(msgspec.json.encode(schema).replace(b"\\\\Z", b"$"))
 
 
 class Catalogue:
@@ -115,4 +120,4 @@ class Catalogue:
         references, components = msgspec.json.schema_components(
             [self.kinds[tag].act for tag in tags], ref_template="#/components/schemas/{name}"
         )
-        return dict(zip(tags, references, strict=True)), components
+        return dict(zip(tags, references, strict=True)), ecma(components)

@@ -18,7 +18,7 @@ from mithaq.kernel.act import ClauseNumber, Count, Language, Line, Office, Party
 CHARTER: Final = "charter"
 """The clause under which what founds the rest is said: offices, keys, agreements, refusals."""
 
-ActTag = Annotated[str, Meta(pattern=r"^(?!.*\n)[a-z_]+\.[a-z_]+$", max_length=60)]
+ActTag = Annotated[str, Meta(pattern=r"^[a-z_]+\.[a-z_]+\Z", max_length=60)]
 
 
 class Citation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -33,7 +33,7 @@ class Enclosures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     to: Annotated[tuple[Office, ...], Meta(min_length=1, max_length=64)]
     media: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^(?!.*\n)[a-z]+/([a-z0-9.+-]{1,80}|\*)$")], ...],
+        tuple[Annotated[str, Meta(pattern=r"^[a-z]+/([a-z0-9.+-]{1,80}|\*)\Z")], ...],
         Meta(min_length=1, max_length=32),
     ]
     max_bytes: Annotated[int, Meta(ge=1, le=2**40)]
@@ -59,9 +59,7 @@ class Duty(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     owed_by: PartyCode
     owed_to: Annotated[tuple[PartyCode, ...], Meta(min_length=1, max_length=32)]
     what: Texts
-    due: Annotated[
-        str, Meta(pattern=r"^(?!.*\n)([0-9]{4}-[0-9]{2}(-[0-9]{2})?|(R/)?P[0-9]{1,4}[DWMY])?$", max_length=12)
-    ] = ""
+    due: Annotated[str, Meta(pattern=r"^([0-9]{4}-[0-9]{2}(-[0-9]{2})?|(R/)?P[0-9]{1,4}[DWMY])?\Z", max_length=12)] = ""
     after: Annotated[str, Meta(max_length=300)] = ""
     verified: Annotated[str, Meta(max_length=300)] = ""
 

@@ -28,7 +28,7 @@ SPEAKING: Final = frozenset({"official", "lead"})
 _TOKEN_BYTES: Final = 32
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _ID: Final = re.compile(r"[a-z0-9.-]{1,40}")
-_OFFICE: Final = re.compile(OFFICE.removeprefix("^").removesuffix("$"))
+_OFFICE: Final = re.compile(OFFICE)
 
 
 OPERATOR: Final = "operator"

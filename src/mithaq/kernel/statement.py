@@ -26,7 +26,6 @@ DEPTH: Final = 64
 """Brackets that may be open at once in an entry that cannot be read, before it is called too deep; no act needs a dozen."""
 
 A = TypeVar("A", bound=Act)
-_UTC_ZERO: Final = dt.timedelta(0)
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9_.\[\]-]")
 
 
@@ -52,7 +51,7 @@ class Enclosure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     """A file that travels beside a statement: its salted digest, its size in bytes, its media type, who may open it."""
 
     digest: Digest
-    media: Annotated[str, Meta(pattern=r"^(?!.*\n)[a-z]+/[a-z0-9.+-]{1,80}$")]
+    media: Annotated[str, Meta(pattern=r"^[a-z]+/[a-z0-9.+-]{1,80}\Z")]
     size: Count
     to: Annotated[tuple[Office, ...], Meta(min_length=1, max_length=32)]
 
@@ -103,7 +102,8 @@ class Codec:
         kind: Any = Statement[catalogue.union()]  # type: ignore[misc]  # the union is known at run time only
         self._decoder: msgspec.json.Decoder[Statement[Any]] = msgspec.json.Decoder(kind)
         self._catalogue = catalogue
-        self._times = {tag: _time_fields(kind.act) for tag, kind in catalogue.kinds.items()}
+        times = {kind.act: _time_fields(kind.act) for kind in catalogue.kinds.values()}
+        self._times = {act: fields for act, fields in times.items() if fields}
 
     def encode(self, statement: Statement[Any]) -> bytes:
         """The canonical bytes; refused as `statement.oversized` above `LIMIT`."""
@@ -122,7 +122,7 @@ class Codec:
             raise self.diagnosis(entry, failure) from failure
         if self._encoder.encode(statement) != entry or not _is_canonical_time(statement.at):
             raise Malformed("statement.not_canonical")
-        for field in self._times[statement.do]:
+        for field in self._times.get(type(statement.act), ()):
             moment = getattr(statement.act, field)
             if moment is not None and not _is_canonical_time(moment):
                 raise Malformed("statement.not_canonical", field=f"act.{field}")
@@ -160,7 +160,7 @@ def _time_fields(act: type[Act]) -> tuple[str, ...]:
 
 
 def _is_canonical_time(moment: dt.datetime) -> bool:
-    return not moment.microsecond and moment.utcoffset() == _UTC_ZERO
+    return moment.tzinfo is dt.UTC and not moment.microsecond  # msgspec reads `Z` as this very object
 
 
 def _plain(name: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from mithaq import __version__
 from mithaq.kernel import words
-from mithaq.kernel.act import OFFICE, PARTY, REFERENCE
+from mithaq.kernel.act import OFFICE, PARTY, REFERENCE, ecma
 from mithaq.kernel.statement import Enclosure
 from mithaq.node import CATALOGUE
 from mithaq.web.access import ACCESS, ANYONE
@@ -19,20 +19,22 @@ from mithaq.web.problem import MEDIA, Problem
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _REF: Final = "#/components/schemas/{name}"
 _NUMBER: Final = {"type": "integer", "minimum": 0}
-_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
-    "party": {"type": "string", "pattern": PARTY},
-    "n": _NUMBER,
-    "reference": {"type": "string", "pattern": REFERENCE},
-    "from": _NUMBER,
-    "limit": {"type": "integer", "minimum": 1, "maximum": 500},
-    "to": {"type": "string", "description": "offices, separated by commas"},
-    "media": {"type": "string"},
-    "by": {"type": "string", "pattern": OFFICE},
-    "office": {"type": "string", "pattern": OFFICE},
-    "reason": {"type": "string", "minLength": 1},
-    "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-    "check": {"type": "string", "enum": ["0", "1"]},
-}
+_PARAMETERS: Final[dict[str, dict[str, Any]]] = ecma(
+    {
+        "party": {"type": "string", "pattern": PARTY},
+        "n": _NUMBER,
+        "reference": {"type": "string", "pattern": REFERENCE},
+        "from": _NUMBER,
+        "limit": {"type": "integer", "minimum": 1, "maximum": 500},
+        "to": {"type": "string", "description": "offices, separated by commas"},
+        "media": {"type": "string"},
+        "by": {"type": "string", "pattern": OFFICE},
+        "office": {"type": "string", "pattern": OFFICE},
+        "reason": {"type": "string", "minLength": 1},
+        "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "check": {"type": "string", "enum": ["0", "1"]},
+    }
+)
 
 
 class Described(NamedTuple):
@@ -113,7 +115,7 @@ def _body() -> dict[str, Any]:
 def _schemas(language: str) -> dict[str, Any]:
     acts, components = CATALOGUE.schemas()
     _, more = msgspec.json.schema_components([Enclosure, Problem], ref_template=_REF)
-    schemas: dict[str, Any] = {**more, **components}
+    schemas: dict[str, Any] = {**ecma(more), **components}
     for tag, reference in acts.items():
         name = reference["$ref"].rpartition("/")[2]
         about = {"title": tag, "description": words.say(CATALOGUE[tag].help, language)}
@@ -121,7 +123,7 @@ def _schemas(language: str) -> dict[str, Any]:
     schemas["Act"] = _union(acts)
     schemas["Saying"] = {
         "type": "object",
-        "required": ["act", "clause", "by"],
+        "required": ["act", "by"],
         "additionalProperties": False,
         "properties": {
             "act": {"$ref": _REF.format(name="Act")},

@@ -77,13 +77,13 @@ def messages(call: Call) -> Response:
     first, limit = call.page()
     table = channel.messages
     newest = (
-        select(table.c.thread, func.count().label("count"), func.max(table.c.at).label("last"))
-        .group_by(table.c.thread)
+        select(table.c.thread_party, table.c.thread_n, func.count().label("count"), func.max(table.c.at).label("last"))
+        .group_by(table.c.thread_party, table.c.thread_n)
         .subquery()
     )
     query = (
         select(table, newest.c.count, newest.c.last)
-        .join(newest, table.c.reference == newest.c.thread)
+        .join(newest, (table.c.party == newest.c.thread_party) & (table.c.n == newest.c.thread_n))
         .order_by(newest.c.last.desc(), table.c.party, table.c.n)
         .offset(first)
         .limit(limit)

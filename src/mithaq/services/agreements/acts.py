@@ -13,7 +13,7 @@ from mithaq.kernel.mandate import Agreement
 ClauseOrAll = Annotated[
     str,
     Meta(
-        pattern=r"^(?!.*\n)([0-9]{1,3}(\.[0-9]{1,3}){0,3})?$",
+        pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){0,3})?\Z",
         description="clause number; empty for the whole agreement",
     ),
 ]

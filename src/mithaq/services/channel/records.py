@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Boolean, Column, Connection, Row, Text, or_, select
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Row, Text, or_, select
 
 from mithaq.kernel.records import Fact, record_table
-from mithaq.kernel.statement import Statement
+from mithaq.kernel.statement import Statement, split_reference
 from mithaq.services.channel import acts
 
 VERSION: Final = 1
@@ -18,6 +18,8 @@ messages = record_table(
     "channel_messages",
     Column("reference", Text, nullable=False),
     Column("thread", Text, nullable=False),
+    Column("thread_party", Text, nullable=False),
+    Column("thread_n", BigInteger, nullable=False),
     Column("at", Text, nullable=False),
     Column("by", Text, nullable=False),
     Column("to", Text, nullable=False),
@@ -27,7 +29,15 @@ messages = record_table(
     Column("urgent", Boolean, nullable=False),
     Column("acknowledge_by", Text, nullable=False),
     Column("enclosures", Text, nullable=False),
-    find_by=("thread", "reference"),
+)
+# Only replies: a thread's first message is found by its place, and an index costs each message more than its row does.
+_is_reply = messages.c.thread != messages.c.reference
+Index(
+    "channel_replies",
+    messages.c.thread_party,
+    messages.c.thread_n,
+    sqlite_where=_is_reply,
+    postgresql_where=_is_reply,
 )
 acknowledgements = record_table(
     "channel_acknowledgements",
@@ -45,20 +55,26 @@ def _json(value: object) -> str:
 def say(act: acts.Say, said: Statement[Any]) -> tuple[Fact, ...]:
     """A message that begins a thread."""
     deadline = act.acknowledge_by.isoformat() if act.acknowledge_by else ""
-    return (_message(said, said.reference, act.subject, act.text, _json(act.to), act.urgent, deadline),)
+    thread = (said.reference, said.party, said.n)
+    return (_message(said, thread, act.subject, act.text, _json(act.to), act.urgent, deadline),)
 
 
 def reply(act: acts.Reply, said: Statement[Any]) -> tuple[Fact, ...]:
     """A message within a thread."""
-    return (_message(said, act.thread, "", act.text, "[]", urgent=False, deadline=""),)
+    thread = (act.thread, *split_reference(act.thread))
+    return (_message(said, thread, "", act.text, "[]", urgent=False, deadline=""),)
 
 
-def _message(said: Statement[Any], thread: str, subject: str, text: str, to: str, urgent: bool, deadline: str) -> Fact:
+def _message(
+    said: Statement[Any], thread: tuple[str, str, int], subject: str, text: str, to: str, urgent: bool, deadline: str
+) -> Fact:
     return Fact(
         messages,
         {
             "reference": said.reference,
-            "thread": thread,
+            "thread": thread[0],
+            "thread_party": thread[1],
+            "thread_n": thread[2],
             "at": said.at.isoformat(),
             "by": said.by,
             "to": to,
@@ -79,13 +95,18 @@ def acknowledge(act: acts.Acknowledge, said: Statement[Any]) -> Iterator[Fact]:
 
 def message(connection: Connection, reference: str) -> Row[Any] | None:
     """One message."""
-    return connection.execute(select(messages).where(messages.c.reference == reference)).first()
+    party, n = split_reference(reference)
+    place = (messages.c.party == party) & (messages.c.n == n) & (messages.c.reference == reference)
+    return connection.execute(select(messages).where(place)).first()
 
 
 def thread(connection: Connection, reference: str) -> Sequence[Row[Any]]:
     """The messages of a thread in the order of their claimed times."""
-    query = select(messages).where(messages.c.thread == reference)
-    return connection.execute(query.order_by(messages.c.at, messages.c.party, messages.c.n)).all()
+    party, n = split_reference(reference)
+    first = select(messages).where(messages.c.party == party, messages.c.n == n, messages.c.reference == reference)
+    replies = select(messages).where(messages.c.thread_party == party, messages.c.thread_n == n, _is_reply)
+    both = first.union_all(replies.where(messages.c.thread == reference)).subquery()
+    return connection.execute(select(both).order_by(both.c.at, both.c.party, both.c.n)).all()
 
 
 def acknowledged(connection: Connection, reference: str) -> Sequence[Row[Any]]:
@@ -103,7 +124,7 @@ def unacknowledged(connection: Connection, party: str) -> Sequence[Row[Any]]:
     first = messages.alias("first")
     query = (
         select(messages)
-        .join(first, first.c.reference == messages.c.thread)
+        .join(first, (first.c.party == messages.c.thread_party) & (first.c.n == messages.c.thread_n))
         .where(
             messages.c.party != party,
             or_(

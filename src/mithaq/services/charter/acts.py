@@ -15,7 +15,7 @@ class OpenOffice(Act, frozen=True, tag="charter.open_office"):
 
     office: Office
     recipient: Annotated[
-        str, Meta(pattern=r"^(?!.*\n)age1pq1[a-z0-9]{1900,2000}$", description="age recipient, mlkem768x25519")
+        str, Meta(pattern=r"^age1pq1[a-z0-9]{1900,2000}\Z", description="age recipient, mlkem768x25519")
     ]
     names: Texts
 
@@ -25,8 +25,8 @@ class Refuse(Act, frozen=True, tag="charter.refuse"):
 
     log: PartyCode
     entry: Count
-    code: Annotated[str, Meta(pattern=r"^(?!.*\n)[a-z0-9_]+\.[a-z0-9_]+$", max_length=80)]
-    clause: Annotated[str, Meta(pattern=rf"{CLAUSE}|^(?!\n)$", max_length=60)] = ""
+    code: Annotated[str, Meta(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+\Z", max_length=80)]
+    clause: Annotated[str, Meta(pattern=rf"{CLAUSE}|^\Z", max_length=60)] = ""
     field: Annotated[str, Meta(max_length=160)] = ""
 
 
