@@ -179,9 +179,9 @@ class Log:
         low = number * WIDTH
         if level == 0:
             rows = connection.execute(_hashes, {"log": self.name, "low": low, "high": low + WIDTH})
-            return b"".join(bytes(row.hashes) for row in rows)
+            return b"".join([row.hashes for row in rows])
         parameters = {"log": self.name, "level": level, "low": low, "high": low + WIDTH}
-        return b"".join(bytes(row.hash) for row in connection.execute(_roots, parameters))
+        return b"".join(connection.execute(_roots, parameters).scalars().all())
 
     def reader(self, connection: Connection) -> merkle.Reader:
         """A source of subtree hashes for proofs."""
