@@ -8,6 +8,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ from sqlalchemy import select
 
 from mithaq.kernel import keys, merkle, note
 from mithaq.kernel.database import Database
+from mithaq.kernel.enclosure import Store
 from mithaq.kernel.errors import MithaqError
 from mithaq.kernel.exchange import BYTES, Answer, Request
 from mithaq.kernel.keys import NodeKeys
@@ -25,10 +27,11 @@ from mithaq.kernel.note import Checkpoint
 from mithaq.kernel.records import verdicts
 from mithaq.kernel.statement import Statement
 from mithaq.kernel.tables import RECORDS
-from mithaq.node import CATALOGUE, Node
+from mithaq.node import Node
 from mithaq.services.agreements import acts as agreements
 from mithaq.services.charter import records as charter_records
 
+OFFICES: Final = ("border-guard", "customs")
 START: Final = dt.datetime(2026, 3, 1, 8, 0, tzinfo=dt.UTC)
 MakeDatabase = Callable[[str], str]
 """Name -> URL of an empty database for this test."""
@@ -46,25 +49,22 @@ class Clock:
     def pass_days(self, days: float) -> None:
         self.now += days * 86_400
 
-    def pass_seconds(self, seconds: float) -> None:
-        self.now += seconds
-
     @property
     def today(self) -> dt.date:
         return dt.datetime.fromtimestamp(self.now, dt.UTC).date()
 
 
 @functools.cache
-def keys_of(party: str, commission: str) -> NodeKeys:
-    """A party's keys, the same in every test of this run."""
-    return keys.create(party, commission, [f"{party}/border-guard"], ["127.0.0.1"])
+def keys_of(party: str, commission: str, offices: tuple[str, ...] = OFFICES) -> NodeKeys:
+    """A party's keys with one for each of its offices, the same in every test of this run."""
+    return keys.create(party, commission, [f"{party}/{office}" for office in offices], ["127.0.0.1"])
 
 
 def commission_of(parties: Iterable[str]) -> str:
     return "-".join(sorted(parties)).lower() + ".example"
 
 
-def start(party: str, parties: Iterable[str], url: str, clock: Callable[[], float]) -> Node:
+def start(party: str, parties: Iterable[str], url: str, clock: Callable[[], float], store: Store | None = None) -> Node:
     """A node on this database, paired with the others; started again on the same one it goes on."""
     everyone = sorted(parties)
     commission = commission_of(everyone)
@@ -73,14 +73,17 @@ def start(party: str, parties: Iterable[str], url: str, clock: Callable[[], floa
         for each in everyone
         if each != party
     ]
-    return Node(Database(url), keys_of(party, commission), peers, clock)
+    return Node(Database(url), keys_of(party, commission), peers, clock, store)
 
 
 @contextmanager
-def paired(make: MakeDatabase, parties: Iterable[str], clock: Callable[[], float]) -> Iterator[list[Node]]:
-    """Nodes of these parties, each on an empty database; closed at the end."""
+def paired(
+    make: MakeDatabase, parties: Iterable[str], clock: Callable[[], float], folder: Path | None = None
+) -> Iterator[list[Node]]:
+    """Nodes of these parties, each on an empty database, with a store of enclosures in `folder`; closed at the end."""
     names = list(parties)
-    nodes = [start(party, names, make(party.lower()), clock) for party in names]
+    stores = {party: Store(folder / party, clock) if folder else None for party in names}
+    nodes = [start(party, names, make(party.lower()), clock, stores[party]) for party in names]
     try:
         yield nodes
     finally:
@@ -285,7 +288,3 @@ class Forger:
         answer = ask(node, self.add_entries(mirror.log.size, len(self.entries)))
         node.hear()
         return answer
-
-
-def catalogue_tags() -> list[str]:
-    return sorted(CATALOGUE.kinds)

@@ -31,7 +31,6 @@ COMMISSION: Final = "xa-xb.example"
 SEED: Final = bytes(range(32))
 
 
-
 def _range(schema: dict[str, Any], low: str, high: str) -> str:
     least, most = schema.get(low), schema.get(high)
     if most == 2**53 - 1:

@@ -1,56 +1,20 @@
-"""Nodes with a store of enclosures, an agreement that allows large ones, and every way in which they are carried."""
+"""An agreement that allows large enclosures, and how they are sealed, named, fetched and opened in tests."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import io
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
-from mithaq.kernel import keys
-from mithaq.kernel.database import Database
-from mithaq.kernel.enclosure import Store
 from mithaq.kernel.exchange import Answer, Request
-from mithaq.kernel.keys import NodeKeys
 from mithaq.kernel.mandate import Agreement, Clause, Enclosures, Permit
 from mithaq.kernel.statement import Enclosure
 from mithaq.node import Node, Said
 from mithaq.services.channel import acts as channel
-from tests.nodes import Clock, MakeDatabase, ask, settle, treaty
+from tests.nodes import OFFICES, ask, settle, treaty
 
 KEEP_DAYS: Final = 30
-OFFICES: Final = ("border-guard", "customs")
-
-
-@functools.cache
-def keys_of(party: str, commission: str) -> NodeKeys:
-    return keys.create(party, commission, [f"{party}/{office}" for office in OFFICES], ["127.0.0.1"])
-
-
-@contextmanager
-def sealing(make: MakeDatabase, folder: Path, parties: tuple[str, ...], clock: Clock) -> Iterator[list[Node]]:
-    """Nodes of these parties with a store each, paired; closed at the end."""
-    own = {party: keys_of(party, "-".join(parties).lower() + ".example") for party in parties}
-    pairing = {p: own[p].pairing({"en": p, "ar": p, "fa": p}, "http://127.0.0.1:1") for p in parties}
-    nodes = [
-        Node(
-            Database(make(party.lower())),
-            own[party],
-            [pairing[each] for each in parties if each != party],
-            clock,
-            Store(folder / party, clock),
-        )
-        for party in parties
-    ]
-    try:
-        yield nodes
-    finally:
-        for node in nodes:
-            node.database.close()
 
 
 def large(*parties: str) -> Agreement:

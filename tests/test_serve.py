@@ -236,6 +236,28 @@ def test_a_stranger_is_answered_before_the_body_was_sent(tmp_path: Path) -> None
             assert connection.recv(1024).startswith(b"HTTP/1.1 401 ")
 
 
+@pytest.mark.parametrize("begun", [b"", b"POST /exchange/add-entries HTTP/1.1\r\nHost: x\r\n"])
+@pytest.mark.parametrize("before", [b"", b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_whoever_connects_and_sends_no_request_is_soon_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes, begun: bytes
+) -> None:
+    """Else a stranger's silent connections would fill all places, and every peer would be told to come back later."""
+    monkeypatch.setattr(serve, "HEAD_SECONDS", 0.05)
+    with places(tmp_path) as both, open_place(both["XB"]):
+        host, port = both["XB"].listening.getsockname()
+        with socket.create_connection((host, port), PATIENCE) as connection:
+            connection.sendall(before)
+            if before:
+                assert connection.recv(4096).startswith(b"HTTP/1.1 404 ")
+                connection.sendall(begun or b"G")
+            else:
+                connection.sendall(begun)
+            try:
+                assert connection.recv(4096) == b""
+            except ConnectionResetError:
+                pass
+
+
 def test_a_bomb_costs_no_more_than_the_bound_and_is_judged_by_what_was_unpacked(tmp_path: Path) -> None:
     with places(tmp_path) as both, open_place(both["XB"]):
         answer = ask(both["XB"], peer.gzip(bytes(BODY_LIMIT * 2)), encoding="gzip")
@@ -305,6 +327,18 @@ def test_claims_without_number_do_not_fill_the_memory() -> None:
     for n in range(Budgets.KEPT * 3):
         budgets.request(f"192.0.2.{n}", "XA")
     assert len(budgets._claims) == Budgets.KEPT
+
+
+def test_a_peer_has_no_more_than_a_few_requests_at_work_at_once() -> None:
+    """The body of each lies in memory while it comes, as slowly as the peer likes."""
+    budgets = Budgets(lambda: 0.0)
+    with ExitStack() as open_, budgets.at_work("XC"):
+        for _ in range(Budgets.AT_ONCE):
+            open_.enter_context(budgets.at_work("XA"))
+        with pytest.raises(Refused, match=r"exchange\.budget"), budgets.at_work("XA"):
+            pass
+    with budgets.at_work("XA"):
+        pass
 
 
 # --- processes ------------------------------------------------------------------------------------------------------

@@ -191,6 +191,13 @@ def test_every_code_has_its_sentence_in_three_languages(code: str) -> None:
     assert words.known(code), f"{code} ({CODES[code]}) has no sentence in one of {words.LANGUAGES}"
 
 
+@pytest.mark.parametrize("lang", words.LANGUAGES)
+def test_no_catalogue_keeps_a_code_that_is_written_nowhere(lang: str) -> None:
+    catalogue = (SOURCE / "locale" / lang / "LC_MESSAGES" / "mithaq.po").read_text("utf-8")
+    kept = {each for each in re.findall(r'^msgid "(.+)"$', catalogue, re.MULTILINE) if CODE.fullmatch(each)}
+    assert kept - {each for path in MODULES for each in CODE.findall(path.read_text("utf-8"))} == set()
+
+
 def test_every_code_is_produced_by_a_test_or_says_why_not() -> None:
     tests = "\n".join(
         path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py") if path.name != "test_shape.py"
@@ -244,6 +251,13 @@ def test_a_broad_except_has_its_reason_beside_it() -> None:
     assert bare == []
 
 
+def test_every_package_that_is_installed_for_people_is_used() -> None:
+    lines = (ROOT / "requirements.in").read_text("utf-8").splitlines()
+    wanted = {re.split(r"[\[<>=]", line)[0].replace("-", "_") for line in lines if line and not line.startswith("#")}
+    source = "\n".join(path.read_text("utf-8") for path in MODULES)
+    assert {each for each in wanted if not re.search(rf"\b{each}\b", source)} == set()
+
+
 def test_nothing_of_the_kernel_knows_a_service_and_no_service_another() -> None:
     wrong: list[str] = []
     for path in MODULES:
@@ -253,8 +267,8 @@ def test_nothing_of_the_kernel_knows_a_service_and_no_service_another() -> None:
             *(each.name for node in ast.walk(tree(path)) if isinstance(node, ast.Import) for each in node.names),
         ]
         for name in imported:
-            kernel_looks_up = parts[0] == "kernel" and re.match(r"mithaq\.(services|node|web|cli|demo)", name)
-            service_looks_up = parts[0] == "services" and re.match(r"mithaq\.(node|web|cli|demo)", name)
+            kernel_looks_up = parts[0] == "kernel" and re.match(r"mithaq\.(?!kernel\b)", name)
+            service_looks_up = parts[0] == "services" and re.match(r"mithaq\.(?!kernel\b|services\b)", name)
             aside = parts[0] == "services" and name.startswith("mithaq.services.") and name.split(".")[2] != parts[1]
             if kernel_looks_up or service_looks_up or aside:
                 wrong.append(f"{name_of(path)}: {name}")

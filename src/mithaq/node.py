@@ -10,8 +10,9 @@ values and answers go as values (`kernel.exchange`), the time is asked of a cloc
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 import msgspec
 from sqlalchemy import Connection, Row, insert, select
@@ -20,7 +21,7 @@ from mithaq.kernel import age, stories
 from mithaq.kernel.act import Act, Catalogue
 from mithaq.kernel.database import Database
 from mithaq.kernel.enclosure import Store
-from mithaq.kernel.errors import Malformed, MithaqError, Refused
+from mithaq.kernel.errors import MithaqError, Refused
 from mithaq.kernel.judge import Judge
 from mithaq.kernel.keys import NodeKeys
 from mithaq.kernel.log import Log
@@ -54,6 +55,10 @@ CATALOGUE: Final = Catalogue(SERVICES, CHARTER_ACTS)
 
 BATCH: Final = 4096
 """Entries heard in one transaction at most, so that our own officials' statements never wait long."""
+
+
+TURN_SECONDS: Final = 0.25
+"""After which a turn of hearing ends, however much waits: where it ends changes no verdict, only who waits."""
 
 
 class Saying(msgspec.Struct, frozen=True):
@@ -123,7 +128,7 @@ class Node:
         """What would be said, judged but not said: "check before saying"."""
 
         def look(connection: Connection) -> Statement[Any]:
-            said = self._compose(saying, self.log.size, self._now(), self._seen())
+            said, _ = self._encode(saying, self.log.size, self._now(), self._seen())
             self.judge.check(said, connection)
             self.post.transfers.require(connection, said)
             return said
@@ -132,7 +137,7 @@ class Node:
 
     def _say(self, connection: Connection, sayings: Sequence[Saying]) -> list[Said | MithaqError]:
         if self.rolled_back is not None:
-            raise self.rolled_back
+            raise self.rolled_back.again()
         at, seen = self._now(), self._seen()
         entries: list[bytes] = []
         outcomes: list[Said | MithaqError] = []
@@ -178,9 +183,6 @@ class Node:
             said, entry = self._encode(saying, self.log.size + len(entries), at, seen)
         return said, entry
 
-    def _compose(self, saying: Saying, n: int, at: dt.datetime, seen: dict[str, int]) -> Statement[Any]:
-        return self._encode(saying, n, at, seen)[0]
-
     def _encode(self, saying: Saying, n: int, at: dt.datetime, seen: dict[str, int]) -> tuple[Statement[Any], bytes]:
         if not saying.clause:
             raise Refused("mandate.no_clause", clause="—", act=str(saying.act.__struct_config__.tag), field="clause")
@@ -214,7 +216,7 @@ class Node:
 
     def _hear(self, connection: Connection) -> int:
         refusals: list[Saying] = []
-        total = self._replay(connection, BATCH, refusals)
+        total = self._replay(connection, BATCH, refusals, time.monotonic() + TURN_SECONDS)
         if self._must_refold():
             return total + self._rebuild(connection)
         if total:
@@ -223,13 +225,13 @@ class Node:
             self._say(connection, refusals)
         return total
 
-    def _replay(self, connection: Connection, limit: int, refusals: list[Saying]) -> int:
-        """Go round the logs until none can go on or `limit` is reached."""
+    def _replay(self, connection: Connection, limit: int, refusals: list[Saying], until: float = float("inf")) -> int:
+        """Go round the logs until none can go on, or `limit` or the moment `until` is reached."""
         total, moved = 0, True
         while moved and total < limit and not self._must_refold():
             moved = False
             for party in self.judge.progress:
-                count = self._advance(connection, party, limit - total, refusals)
+                count = self._advance(connection, party, limit - total, refusals, until)
                 total += count
                 moved = moved or count > 0
         return total
@@ -245,13 +247,14 @@ class Node:
         """Whether more of a log was heard than counts, because its party's two stories were exposed since."""
         return any(self.judge.progress[party].heard > self.disputes.end(party) for party in self.disputes.sealed())
 
-    def _advance(self, connection: Connection, party: str, limit: int, refusals: list[Saying]) -> int:
+    def _advance(self, connection: Connection, party: str, limit: int, refusals: list[Saying], until: float) -> int:
         start = self.judge.progress[party].heard
         stop = min(self._end(party), start + limit)
         if start >= stop:
             return 0
         for n, entry in enumerate(self._log(party).entries(connection, start, stop), start):
-            if not self._take(connection, party, n, entry, refusals):
+            late = n > start and n % 64 == 0 and time.monotonic() > until
+            if late or not self._take(connection, party, n, entry, refusals):
                 return n - start
         return stop - start
 
@@ -288,9 +291,13 @@ class Node:
         """Charter statements may change how far a log is read, and with whom the exchange goes on."""
         if said.clause == CHARTER:
             self.disputes.take(said)
-            for party in self.disputes.sealed():
-                if party != self.party:
-                    self.post.mirror(party).sealed = True
+            self._seal_mirrors()
+
+    def _seal_mirrors(self) -> None:
+        """With a party whose two stories were exposed, the exchange ends."""
+        for party in self.disputes.sealed():
+            if party != self.party:
+                self.post.mirror(party).sealed = True
 
     def _waits_for(self, said: Statement[Any]) -> str:
         """Whose log must be heard further before this can be judged; empty for nobody's, or when the claim was voided."""
@@ -329,8 +336,7 @@ class Node:
         for party, mirror in self.post.mirrors.items():
             if party == peer or party in self.disputes.sealed():
                 continue
-            with self.database.read() as connection:
-                found = stories.compare(mirror, connection, send)
+            found = stories.compare(mirror, self.database.read, send)
             if found:
                 tellings = [
                     charter_acts.Telling(each.leaf.hex(), each.note.decode(), tuple(item.hex() for item in each.proof))
@@ -402,9 +408,7 @@ class Node:
         self.post.load(connection)
         self.judge.load(connection)
         self.disputes.load(connection)
-        for party in self.disputes.sealed():
-            if party != self.party:
-                self.post.mirror(party).sealed = True
+        self._seal_mirrors()
 
     def rebuild(self) -> int:
         """Fold all records anew from the logs (law 9); returns how many entries were read."""
@@ -424,16 +428,16 @@ class Node:
             return total + self._rebuild(connection)
         self.judge.save(connection)
         said = {(row.log, row.entry) for row in charter_records.all_refusals(connection) if row.party == self.party}
-        missing = [each for each in refusals if (each.act.log, each.act.entry) not in said]  # type: ignore[attr-defined]
+        acts = [(each, cast("charter_acts.Refuse", each.act)) for each in refusals]
+        missing = [each for each, act in acts if (act.log, act.entry) not in said]
         if missing and self.rolled_back is None:
             self._say(connection, missing)
         return total
 
     def entry(self, party: str, n: int) -> bytes:
         """The bytes of one entry of a log that is held here."""
-        log = self.log if party == self.party else self.post.mirror(party).log
         with self.database.read() as connection:
-            found = log.entries(connection, n, n + 1)
+            found = self._log(party).entries(connection, n, n + 1)
         if not found:
-            raise Malformed("log.no_such_entry", party=party, value=n)
+            raise Refused("log.no_such_entry", party=party, value=n)
         return found[0]

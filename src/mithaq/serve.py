@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mithaq.kernel import journal, tls
 from mithaq.kernel.errors import Malformed, MithaqError, Unreachable
@@ -28,6 +29,8 @@ from mithaq.web import api, exchange
 
 ERASE_EVERY: Final = 3600.0
 STOP_SECONDS: Final = 5.0
+HEAD_SECONDS: Final = 20.0
+"""Seconds in which the head of a request must come, twice that at most: a silent stranger holds no place for ever."""
 _log: Final = structlog.get_logger("mithaq.serve")
 
 
@@ -141,6 +144,31 @@ def bind(listen: str) -> socket.socket:
     return opened
 
 
+class _Connection(HttpToolsProtocol):
+    """Uvicorn's connection that ends when no request comes: its own clock runs only between two requests."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """As uvicorn's, and a first look."""
+        super().connection_made(transport)
+        self._stuck: object = self
+        self._look()
+
+    def _look(self) -> None:
+        """Cut what waited for the same request at the last look already; look again after a while."""
+        cycle: Any = self.cycle  # None before the first request, whatever uvicorn says of its type
+        due = self.timeout_keep_alive_task is None and (cycle is None or cycle.response_complete)
+        if due and self._stuck is cycle:
+            self.transport.abort()
+            return
+        self._stuck = cycle if due else self
+        self._looking = self.loop.call_later(HEAD_SECONDS, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As uvicorn's."""
+        self._looking.cancel()
+        super().connection_lost(exc)
+
+
 class _Server(uvicorn.Server):
     """Uvicorn's server that tells when it accepts connections."""
 
@@ -184,7 +212,7 @@ def _server(running: Running, ready: Callable[[], None]) -> _Server:
         uvicorn.Config(
             application(running),
             loop="uvloop",
-            http="httptools",
+            http=_Connection,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -60,8 +60,11 @@ class Home:
         return self.path / "enclosures"
 
     def exists(self) -> bool:
-        """Whether a node was made here."""
-        return self.settings_file.is_file() and self.keys_file.is_file()
+        """Whether a node was made here; a folder that cannot be looked into is said as such."""
+        try:
+            return self.settings_file.is_file() and self.keys_file.is_file()
+        except OSError as failure:
+            raise Unreachable("home.unreadable", value=str(self.path), reason=failure.strerror) from failure
 
     def create(self, settings: Settings, own: NodeKeys, passphrase: str, *, work: int = keys.DEFAULT_WORK) -> None:
         """Make the folder, the keys and the own pairing file; refused when there is a node already."""
@@ -125,7 +128,10 @@ class Home:
 
     def lock(self) -> None:
         """Hold the folder for this process; refused `node.already_running` when another one holds it."""
-        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as failure:
+            raise Unreachable("home.unwritable", value=str(self.path), reason=failure.strerror) from failure
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as failure:
@@ -145,5 +151,11 @@ class Home:
 
     def node(self, passphrase: str, clock: Callable[[], float] = time.time) -> Node:
         """The node, ready to say and to hear."""
-        store = Store(self.enclosures_folder, clock)
-        return Node(self.database(), self.load_keys(passphrase), self.peers(), clock, store)
+        store, own = Store(self.enclosures_folder, clock), self.load_keys(passphrase)
+        database = self.database()
+        try:
+            database.hold()
+            return Node(database, own, self.peers(), clock, store)
+        except BaseException:
+            database.close()
+            raise

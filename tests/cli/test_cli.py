@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mithaq.cli import checking, parser, proofs, run, showing
+from mithaq.cli import checking, parser, proofs, remote, run, showing
 from mithaq.cli.options import flag_of
 from mithaq.cli.output import Output, cleaned
 from mithaq.kernel import officials, words
@@ -47,8 +47,36 @@ def test_init_with_a_name_missing_is_malformed_and_makes_nothing(terminal: Termi
     argv = ["init", "--home", tmp_path / "new", "--party", "XA", "--commission", "a.example", "--names", "en=A"]
     told = terminal(*argv)
     assert told.code == 4
-    assert "pairing.field" in told.err
+    assert "cli.answer" in told.err
+    assert "--names" in told.err
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "option, given",
+    [("--party", "xa"), ("--commission", "two words"), ("--office", "XB/post"), ("--names", "en=A")],
+)
+def test_an_answer_to_init_that_cannot_stand_is_told_as_ours_not_as_the_peers(
+    terminal: Terminal, tmp_path: Path, option: str, given: str
+) -> None:
+    argv = story.init(tmp_path / "new", "XA")
+    told = terminal(*argv[: argv.index(option) + 1], given, *argv[argv.index(option) + 2 :])
+    assert told.code == 4
+    assert f"[Rule: cli.answer; Field: {option}]" in told.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_cannot_be_looked_into_is_said_as_such(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", locked)  # root, as whom these tests may run, is denied nothing
+    told = terminal(*story.init(tmp_path / "new", "XA"))
+    assert told.code == 5
+    assert "Permission denied" in told.err
+    assert "[home.unreadable]" in told.err
 
 
 def test_init_on_every_address_asks_for_the_address_that_peers_are_told(terminal: Terminal, tmp_path: Path) -> None:
@@ -249,11 +277,40 @@ def test_the_log_is_one_json_object_a_line_and_starts_where_asked(terminal: Term
     assert "agreements.propose" in terminal("log", "--home", homes.xa).out
 
 
-def test_an_unknown_reference_is_malformed(terminal: Terminal, made: tuple[Homes, str]) -> None:
+def test_what_is_no_reference_is_malformed_and_one_of_nothing_is_refused(
+    terminal: Terminal, made: tuple[Homes, str], tmp_path: Path
+) -> None:
     homes, reference = made
     year = reference.split("-")[1]
-    for wrong in ("nonsense", f"XA-1999-{reference[-6:]}", f"XA-{year}-000999"):
+    for wrong in ("nonsense", f"XA-1999-{reference[-6:]}"):
         assert terminal("show", "statement", wrong, "--home", homes.xa).code == 4
+    for argv in (["show", "statement"], ["evidence"]):
+        file = [tmp_path / "evidence.json"] if argv == ["evidence"] else []
+        assert terminal(*argv, f"XA-{year}-000999", *file, "--home", homes.xa).code == 3
+
+
+def test_a_hidden_character_is_told_with_its_field_and_its_place_there(
+    terminal: Terminal, written: tuple[Homes, str]
+) -> None:
+    homes, reference = written
+    told = terminal(*message(reference, homes.xa, "--text", "Gate\u202e 2"))
+    assert told.code == 4
+    assert "U+202E at place 5" in told.err
+    assert "[Rule: text.forbidden_character; Field: act.text]" in told.err
+
+
+def test_a_field_that_is_too_long_or_no_day_says_what_is_allowed(
+    terminal: Terminal, written: tuple[Homes, str]
+) -> None:
+    homes, reference = written
+    long = terminal(*message(reference, homes.xa, "--subject", "x" * 100_000))
+    assert long.code == 4
+    assert "100,000 characters" in long.err
+    assert "[Rule: cli.too_long; Field: act.subject]" in long.err
+    wrong = terminal(*message(reference, homes.xa, "--acknowledge-by", "2026-13-45"))
+    assert wrong.code == 4
+    assert "YYYY-MM-DDTHH:MM:SSZ" in wrong.err
+    assert "[Rule: cli.form; Field: act.acknowledge_by]" in wrong.err
 
 
 def test_what_would_steer_a_terminal_is_not_printed() -> None:
@@ -307,6 +364,12 @@ def test_verify_does_not_load_the_database(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+def test_a_paired_node_that_said_and_heard_nothing_yet_holds(terminal: Terminal, tmp_path: Path) -> None:
+    homes = story.paired(tmp_path)
+    told = terminal("check", "--home", homes.xa, "--json")
+    assert (told.code, told.json["wrong"]) == (0, [])
+
+
 def test_check_finds_a_record_that_the_logs_do_not_give(terminal: Terminal, written: tuple[Homes, str]) -> None:
     homes, _ = written
     before = terminal("check", "--home", homes.xa, "--json")
@@ -348,6 +411,22 @@ def test_check_finds_an_enclosure_that_is_gone(terminal: Terminal, written: tupl
 
 
 # --- with a server --------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_has_not_written_its_token_yet_is_waited_for(
+    terminal: Terminal, written: tuple[Homes, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes, reference = written
+    home = Home(homes.xa)
+    (homes.xa / "operator.token").unlink(missing_ok=True)
+    monkeypatch.setattr(remote, "PATIENCE", 0.0)
+    home.lock()
+    try:
+        told = terminal(*message(reference, homes.xa))
+    finally:
+        home.unlock()
+    assert told.code == 5
+    assert "[cli.server_starting]" in told.err
 
 
 def test_a_server_that_holds_the_home_is_asked_instead(

@@ -21,8 +21,8 @@ from mithaq.kernel.tables import KERNEL, receipts
 from mithaq.node import Node, Saying
 from mithaq.services.agreements import acts as agreements
 from mithaq.services.channel import acts as channel
-from tests.nodes import Clock, MakeDatabase, code_of, conclude, records_of, settle, sign, step, verdict
-from tests.sealed import fetch, get, large, noise, opened, seal, sealing, send
+from tests.nodes import Clock, MakeDatabase, code_of, conclude, paired, records_of, settle, sign, step, verdict
+from tests.sealed import fetch, get, large, noise, opened, seal, send
 
 Pair = tuple[Node, Node]
 GUARD = "XB/border-guard"
@@ -31,7 +31,7 @@ GUARD = "XB/border-guard"
 @pytest.fixture
 def apart(sqlite: MakeDatabase, tmp_path: Path, clock: Clock) -> Iterator[Pair]:
     """XA and XB, which never had a network."""
-    with sealing(sqlite, tmp_path / "enclosures", ("XA", "XB"), clock) as (a, b):
+    with paired(sqlite, ("XA", "XB"), clock, tmp_path / "enclosures") as (a, b):
         yield a, b
 
 
@@ -232,7 +232,7 @@ def test_whatever_happens_to_the_files_the_last_round_makes_both_equal(
     tmp_path_factory: pytest.TempPathFactory, events: list[str]
 ) -> None:
     folder = tmp_path_factory.mktemp("law")
-    with sealing(lambda name: f"sqlite:///{folder / name}.db", folder, ("XA", "XB"), Clock()) as (a, b):
+    with paired(lambda name: f"sqlite:///{folder / name}.db", ("XA", "XB"), Clock(), folder) as (a, b):
         agreement = agreed(a, b)
         bags: dict[str, list[bytes]] = {"XA": [], "XB": []}
         for event in events:
@@ -419,7 +419,7 @@ def test_records_that_a_party_signs_but_that_break_the_rules_are_refused(full: t
         "note.bad_signature": [(Head("receipt", size=b.log.size), b"\xe2\x80\x94 x AAAA\n")],
         "enclosure.request": [(Head("wish", "enclosure/x/0"), b"")],
         "carriage.record": [(Head("request", "health"), b"")],
-        "node.rolled_back": [(Head("receipt", size=b.log.size + 1), b"")],  # the last: from then on XB says nothing
+        "peer.claims_more": [(Head("receipt", size=b.log.size + 1), b"")],
     }
     b.post.uploads["XA"].receipted = 0
     for code, bad in wrong.items():

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import insert, inspect, select, text
 
 from mithaq.kernel.database import Database, table_names
-from mithaq.kernel.errors import Unreachable
+from mithaq.kernel.errors import Refused, Unreachable
 from mithaq.kernel.tables import KERNEL, state
+from tests.nodes import MakeDatabase
 
 
 def put(database: Database, key: str) -> None:
@@ -134,3 +135,17 @@ def test_a_file_that_is_no_database_is_unreachable_and_left_alone(tmp_path: Path
 def test_a_server_that_does_not_answer_is_unreachable() -> None:
     with pytest.raises(Unreachable, match=r"database\.unwritable"):
         Database("postgresql://nobody@127.0.0.1:9/nothing?connect_timeout=2")
+
+
+@pytest.mark.postgres
+def test_a_postgresql_database_is_held_by_one_node_at_a_time(make_database: MakeDatabase) -> None:
+    """A folder's lock says nothing to another machine: two nodes on one log would tell two stories in one party's name."""
+    one, other = Database(make_database("held")), Database(make_database("held"))
+    if one.is_sqlite:
+        pytest.skip("an SQLite file lies in the node's folder, which is locked")
+    one.hold()
+    with pytest.raises(Refused, match=r"node\.already_running"):
+        other.hold()
+    one.close()
+    other.hold()
+    other.close()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mithaq.kernel.errors import MithaqError
 from mithaq.kernel.force import Mandates, covered
-from mithaq.kernel.mandate import Agreement, Entry, Event
+from mithaq.kernel.mandate import Agreement, Clause, Entry, Event
 from mithaq.kernel.statement import Enclosure, Statement
 from mithaq.node import CHARTER_ACTS
 from mithaq.services.agreements import acts as agreements
@@ -387,3 +387,13 @@ def test_what_was_not_seen_changes_no_answer(story: Story, data: st.DataObject) 
     later = {party: bound + 1 for party, bound in seen.items()}
     whole.in_force(speaker, bounds[speaker] + 5, later)
     assert part.in_force(speaker, bounds[speaker], seen) == whole.in_force(speaker, bounds[speaker], seen)
+
+
+def test_answers_that_are_kept_hold_a_bounded_number_of_clauses() -> None:
+    """Any party may propose texts of two hundred clauses, and say one thing a day: each day is another answer."""
+    many = tuple(Clause(str(number), {"en": "x"}) for number in range(200))
+    story = Story(treaty("XA", "XB", clauses=many), signed=False)
+    mandates = story.mandates()
+    for day in range(400):
+        assert len(dict(mandates.in_force("XA", ALL, {}, days(day)))) == 200
+    assert sum(len(answer._found) for answer in mandates._answers.values()) <= 65_536

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from mithaq.kernel import note
 from mithaq.kernel.errors import Malformed
 from mithaq.kernel.exchange import MIRROR_INFO, SIZE, Answer, Request
-from mithaq.kernel.mirror import decimal, format_add_checkpoint, parse_add_checkpoint
+from mithaq.kernel.mirror import MOST_PACKAGES, PENDING, decimal, format_add_checkpoint, parse_add_checkpoint
 from mithaq.kernel.note import Checkpoint
 from mithaq.kernel.tables import mirrored, pending
 from mithaq.node import Node
@@ -265,3 +265,36 @@ def test_a_body_of_add_checkpoint_is_read_as_it_was_written() -> None:
 def test_a_decimal_is_ascii_without_leading_noughts(text: bytes) -> None:
     with pytest.raises(Malformed):
         decimal(text)
+
+
+def test_a_checkpoint_with_extension_lines_is_not_taken(node: Node, peer: Forger) -> None:
+    """ML-DSA does not cover them, and our cosignature of the log's text would not be over the note that we serve."""
+    text = Checkpoint(peer.keys.origin, 700, peer.root(), ("an extension",)).body
+    lines = b"".join(signer.sign_text(text, 1) for signer in peer.keys.log_signers())
+    answer = ask(node, peer.add_checkpoint(0, 700, checkpoint=text + b"\n" + lines))
+    assert (answer.status, answer.body) == (403, b"note.extensions\n")
+    assert node.post.mirror("XB").pending_size == 0
+
+
+def test_of_checkpoints_without_their_entries_only_the_last_several_are_kept(node: Node, peer: Forger) -> None:
+    for size in range(1, PENDING + 20):
+        promise(node, peer, size)
+    mirror = node.post.mirror("XB")
+    assert mirror.pending_size == PENDING + 19
+    with node.database.read() as connection:
+        kept = connection.execute(select(pending.c.size)).scalars().all()
+    assert sorted(kept) == sorted(mirror._pending) == list(range(20, PENDING + 20))
+    assert ask(node, peer.add_entries(0, 1)).status == 409
+    check_receipt(node, peer, ask(node, peer.add_entries(0, 20)), 20)
+
+
+def test_a_request_is_not_read_further_than_its_packages_may_be(node: Node, clock: Clock) -> None:
+    """Two bytes make an entry: without a bound, one small compressed body would hold the writer for minutes."""
+    flood = Forger("XB", PARTIES, clock)
+    flood.put(*[b""] * (MOST_PACKAGES * 256 + 300))
+    promise(node, flood, len(flood.entries))
+    answer = ask(node, flood.add_entries(0, len(flood.entries)))
+    end = MOST_PACKAGES * 256
+    assert (answer.status, answer.media) == (202, MIRROR_INFO)
+    assert answer.body == f"{len(flood.entries)}\n{end}\n\n".encode()
+    check_receipt(node, flood, ask(node, flood.add_entries(end, len(flood.entries))), len(flood.entries))

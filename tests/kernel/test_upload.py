@@ -119,13 +119,19 @@ def test_a_receipt_with_a_wrong_signature_is_not_believed(two: Pair) -> None:
         Answer(409, b"99999999999\n", "text/x.tlog.size"),
     ],
 )
-def test_a_peer_that_claims_a_checkpoint_of_more_than_we_have_says_that_we_lost_something(
+def test_a_peer_that_claims_a_checkpoint_of_more_than_we_have_is_asked_to_show_it_and_stops_nobody_else(
     two: Pair, answer: Answer
 ) -> None:
     a, _ = two
     a.say_all([SAYING])
-    with pytest.raises(Refused, match=r"node\.rolled_back"):
+    with pytest.raises(Refused, match=r"peer\.claims_more"):
         learn(a, request(a), answer)
+    asked = request(a)
+    assert (asked[0].method, asked[0].path.partition("/")[2]) == ("GET", "checkpoint")
+    with pytest.raises(Refused, match=r"peer\.claims_more"):
+        learn(a, asked, Answer(404))
+    a.say_all([SAYING])
+    assert a.rolled_back is None, "an unsigned number stops nobody"
 
 
 @pytest.mark.parametrize("body", [b"1000\n1\n\n", b"1\n1000\n\n"])
@@ -134,7 +140,7 @@ def test_a_peer_that_claims_entries_that_we_do_not_have_says_so_too(two: Pair, s
     a, b = two
     a.say_all([SAYING])
     step(a, b)
-    with pytest.raises(Refused, match=r"node\.rolled_back"):
+    with pytest.raises(Refused, match=r"peer\.claims_more"):
         learn(a, request(a), Answer(status, body, MIRROR_INFO))
 
 

@@ -136,6 +136,35 @@ def test_when_even_the_reading_back_fails_nothing_is_written_before_it_succeeds(
     assert store.memory == store.disk() == ["a", "c"]
 
 
+def test_while_memory_could_not_be_read_back_nobody_is_told_of_a_commit(store: Store) -> None:
+    """What is told of a commit is signed: memory that is ahead of the disk would make us sign what was never stored."""
+    told: list[list[str]] = []
+    store.writer.after_commit.append(lambda: told.append(list(store.memory)))
+    honest = store.writer._reload
+
+    def broken(connection: Connection) -> None:
+        raise OperationalError("SELECT", {}, Exception("the disk does not answer"))
+
+    store.writer._reload = broken  # type: ignore[misc]
+    with pytest.raises((ZeroDivisionError, Unreachable)):
+        store.writer.do(store.put("lost", ZeroDivisionError()))
+    assert told == []
+    store.writer._reload = honest  # type: ignore[misc]
+    store.writer.do(store.put("kept"))
+    assert told == [["kept"]]
+
+
+def test_an_interruption_leaves_memory_as_the_disk_is_and_nobody_believes_it_was_committed(store: Store) -> None:
+    def interrupted(connection: Connection) -> str:
+        store.put("lost")(connection)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.writer.do(interrupted)
+    assert store.writer.do(store.put("kept")) == "kept"
+    assert store.memory == store.disk() == ["kept"]
+
+
 def test_a_commit_whose_outcome_is_unknown_is_not_run_again(store: Store) -> None:
     """The connection was lost while it was committed: it may be on the disk, and saying it again would double it."""
     runs: list[str] = []

@@ -22,7 +22,7 @@ from mithaq.services.channel import acts as channel
 from mithaq.services.charter import acts as charter
 from mithaq.services.charter import records as charter_records
 from tests.nodes import Clock, MakeDatabase, ask, code_of, conclude, paired, records_of, settle, sign, treaty
-from tests.sealed import KEEP_DAYS, fetch, fetch_one, get, large, noise, opened, seal, sealing, send
+from tests.sealed import KEEP_DAYS, fetch, fetch_one, get, large, noise, opened, seal, send
 from tests.test_serve import eventually, heard, open_place, places
 
 Pair = tuple[Node, Node, str]
@@ -32,20 +32,20 @@ GUARD, CUSTOMS = "XB/border-guard", "XB/customs"
 @pytest.fixture
 def either_pair(make_database: MakeDatabase, tmp_path: Path, clock: Clock) -> Iterator[Pair]:
     """XA and XB with stores, and the reference of their agreement; on SQLite and on PostgreSQL."""
-    with sealing(make_database, tmp_path / "enclosures", ("XA", "XB"), clock) as (a, b):
+    with paired(make_database, ("XA", "XB"), clock, tmp_path / "enclosures") as (a, b):
         yield a, b, conclude(large("XA", "XB"), a, b)
 
 
 @pytest.fixture
 def sealed_pair(sqlite: MakeDatabase, tmp_path: Path, clock: Clock) -> Iterator[Pair]:
     """The same on SQLite, where it does not matter which database it is."""
-    with sealing(sqlite, tmp_path / "enclosures", ("XA", "XB"), clock) as (a, b):
+    with paired(sqlite, ("XA", "XB"), clock, tmp_path / "enclosures") as (a, b):
         yield a, b, conclude(large("XA", "XB"), a, b)
 
 
 @pytest.fixture
 def sealed_trio(sqlite: MakeDatabase, tmp_path: Path, clock: Clock) -> Iterator[tuple[Node, Node, Node, str]]:
-    with sealing(sqlite, tmp_path / "enclosures", ("XA", "XB", "XC"), clock) as (a, b, c):
+    with paired(sqlite, ("XA", "XB", "XC"), clock, tmp_path / "enclosures") as (a, b, c):
         yield a, b, c, conclude(large("XA", "XB", "XC"), a, b, c)
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from mithaq.kernel.errors import Refused
 from mithaq.kernel.exchange import Answer, Request
-from mithaq.kernel.tables import RECORDS
+from mithaq.kernel.tables import RECORDS, mirrored
 from mithaq.node import Node
 from mithaq.services.channel import acts
 from mithaq.services.charter import acts as charter
@@ -109,6 +110,16 @@ def test_the_exchange_with_the_liar_stops_and_the_others_go_on(scene: Scene) -> 
     assert scene.xe.entry("XD", said.n)
     with scene.xd.database.read() as connection:
         assert scene.xd.post.next_request("XC", connection) is None
+
+
+def test_a_liar_that_pads_its_notes_with_strangers_lines_is_exposed_all_the_same(scene: Scene) -> None:
+    """Lines of unknown keys are ignored wherever a note is verified; in an exposure they would fill the entry."""
+    line = "\u2014 stranger\u200b " + b64encode(bytes(3000)).decode() + "\n"
+    with scene.xe.database.write() as connection:
+        kept = connection.execute(select(mirrored.c.note).where(mirrored.c.log == "XC")).scalar_one()
+        connection.execute(update(mirrored).where(mirrored.c.log == "XC").values(note=kept + line.encode() * 8))
+    scene.xe.compare("XD", sending(scene.xe, scene.xd))
+    assert scene.xe.disputes.end("XC") == scene.fork
 
 
 def test_nobody_is_exposed_who_told_one_story(scene: Scene) -> None:

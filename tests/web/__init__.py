@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import tempfile
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,25 +11,20 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from mithaq.kernel import keys, officials
+from mithaq.kernel import officials
 from mithaq.kernel.database import Database
 from mithaq.kernel.enclosure import Store
-from mithaq.kernel.keys import NodeKeys
 from mithaq.node import Node
 from mithaq.services.agreements import acts as agreements
 from mithaq.services.channel import acts as channel
 from mithaq.web import api
 from tests.fixtures import load
+from tests.nodes import carry, keys_of
 
 NAMES = {"en": "Valley", "ar": "الوادي", "fa": "دره"}
 GUARD = {"XA": "XA/border-guard/high-pass", "XB": "XB/border-guard/high-pass"}
+OFFICES = ("border-guard", "border-guard/high-pass")
 CANARY = "canary-4f1d7a"
-
-
-@cache
-def pair() -> dict[str, NodeKeys]:
-    """Keys of the two parties, made once for all tests."""
-    return {p: keys.create(p, "xa-xb.example", [f"{p}/border-guard", GUARD[p]], ["127.0.0.1"]) for p in ("XA", "XB")}
 
 
 class World:
@@ -40,11 +33,12 @@ class World:
     def __init__(self, folder: Path, url: str = "") -> None:
         self.now = 1_790_000_000.0
         self.sealed = tempfile.TemporaryDirectory()
-        found = {p: k.pairing(NAMES, "http://127.0.0.1:8460") for p, k in pair().items()}
+        own = {party: keys_of(party, "xa-xb.example", OFFICES) for party in ("XA", "XB")}
+        found = {p: k.pairing(NAMES, "http://127.0.0.1:8460") for p, k in own.items()}
         self.a, self.b = (
             Node(
                 Database(f"{url}/{p}.db" if url else "sqlite://"),
-                pair()[p],
+                own[p],
                 [found[q] for q in found if q != p],
                 lambda: self.now,
                 Store(Path(self.sealed.name) / p, lambda: self.now),
@@ -65,7 +59,7 @@ class World:
         return self.a.writer.do(lambda connection: officials.enrol(connection, id_, office, roles))
 
     def client(self, host: str = "192.0.2.7") -> TestClient:
-        return TestClient(self.app, client=(host, 50000))
+        return TestClient(self.app, "http://localhost", client=(host, 50000))
 
     def call(self, method: str, path: str, role: str | None = "official", **more: Any) -> Any:
         headers = dict(more.pop("headers", {}))
@@ -78,13 +72,13 @@ class World:
         text = load("second_pair").agreements[0]
         day = agreements.dt.datetime.fromtimestamp(self.now, agreements.dt.UTC).date()
         said = self.a.say(agreements.Propose(text), clause="charter", by="XA/foreign-affairs")
-        self.carry(self.a, self.b)
+        carry(self.a, self.b)
         for node, other in ((self.a, self.b), (self.b, self.a)):
             by = f"{node.party}/foreign-affairs"
             node.say(agreements.Sign(said.reference, text.hash()), clause="charter", by=by)
             node.say(agreements.BringIntoForce(said.reference, day), clause="charter", by=by)
-            self.carry(node, other)
-        self.carry(self.a, self.b)
+            carry(node, other)
+        carry(self.a, self.b)
         return said.reference
 
     def write_to(self, speaker: Node, reference: str, text: str = "The gate opens at six.", enclosed: str = "") -> str:
@@ -96,21 +90,6 @@ class World:
         to = GUARD["XB" if speaker.party == "XA" else "XA"]
         act = channel.Say("Opening hours", text, (to,))
         return speaker.say(act, clause=f"{reference}/1", by=GUARD[speaker.party], enclosures=sealed).reference
-
-    def carry(self, speaker: Node, listener: Node) -> None:
-        """What the network does, without one."""
-        while True:
-            with speaker.database.read() as connection:
-                found = speaker.post.next_request(listener.party, connection)
-            if found is None:
-                break
-            request, size = found
-            asked = dataclasses.replace(request, party=speaker.party)
-            with listener.database.read() as connection:
-                answer = listener.post.answer(asked, connection)
-            with speaker.database.read() as connection:
-                speaker.post.answered(listener.party, request, size, answer, connection)
-        listener.hear()
 
     def close(self) -> None:
         self.a.database.close()

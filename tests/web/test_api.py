@@ -18,6 +18,7 @@ from mithaq.kernel import journal, merkle, officials, proof, tables, words
 from mithaq.kernel.errors import MithaqError, Refused
 from mithaq.node import CATALOGUE
 from mithaq.web import api, health, problem, saying
+from tests.nodes import carry
 from tests.web import CANARY, GUARD, World, body
 
 SAY = "/api/v1/say"
@@ -283,7 +284,7 @@ def test_an_entry_of_a_peer_that_is_not_readable_is_shown_as_bytes_with_its_verd
     world: World, agreement: str
 ) -> None:
     world.b.writer.do(lambda connection: world.b.log.append(connection, [b"\xff not a statement"]))
-    world.carry(world.b, world.a)
+    carry(world.b, world.a)
     found = world.call("GET", f"/api/v1/statements/XB/{world.b.log.size - 1}").json()
     assert found["verdict"]["code"] == "statement.malformed"
     assert "statement" not in found
@@ -310,7 +311,7 @@ def test_an_agreement_tells_who_has_said_what_of_it_and_what_is_in_force(world: 
 
 def test_a_message_waits_until_it_is_acknowledged(world: World, agreement: str) -> None:
     reference = world.write_to(world.b, agreement)
-    world.carry(world.b, world.a)
+    carry(world.b, world.a)
     assert [each["reference"] for each in world.call("GET", "/api/v1/waiting").json()["waiting"]] == [reference]
     read = {"do": "channel.acknowledge", "message": reference}
     assert world.call("POST", SAY, json={**body(agreement), "act": read}).status_code == 201
@@ -412,7 +413,7 @@ def test_a_node_that_is_well_says_what_it_knows(world: World, agreement: str) ->
 def test_a_peers_fast_clock_is_seen_in_its_receipt(world: World, agreement: str) -> None:
     clock, world.b.post._clock = world.b.post._clock, lambda: world.now + 90
     world.write_to(world.a, agreement)
-    world.carry(world.a, world.b)
+    carry(world.a, world.b)
     world.b.post._clock = clock
     assert world.call("GET", "/health").json()["peers"]["XB"]["clock_skew_seconds"] == 90
 
@@ -448,7 +449,7 @@ def test_a_node_is_not_well_when_its_disk_is_nearly_full_or_gone(world: World, m
 def test_the_metrics_count_what_was_said_heard_and_refused_and_hold_no_body(world: World, agreement: str) -> None:
     world.write_to(world.a, agreement, CANARY)
     world.b.writer.do(lambda connection: world.b.log.append(connection, [b"{" + CANARY.encode()]))
-    world.carry(world.b, world.a)
+    carry(world.b, world.a)
     world.status.last_success = world.now - 12
     world.call("POST", SAY, json={**body(agreement, CANARY), "clause": f"{agreement}/2"})
     text = world.call("GET", "/metrics", "auditor").text

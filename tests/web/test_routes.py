@@ -13,6 +13,7 @@ from starlette.routing import Route
 from mithaq.kernel import officials
 from mithaq.web import api
 from mithaq.web.access import ACCESS, ANYONE, CALLERS, LOOPBACK, Grant, grant
+from tests.nodes import carry
 from tests.web import CANARY, GUARD, World, body, folder
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "api.md"
@@ -25,9 +26,9 @@ def world() -> Iterator[World]:
     reference = found.conclude()
     found.message = found.write_to(found.a, reference, f"A message with a {CANARY} in it.", f"A {CANARY}.")
     found.agreement = reference
-    found.carry(found.a, found.b)
+    carry(found.a, found.b)
     found.write_to(found.b, reference, f"An answer with a {CANARY} in it.")
-    found.carry(found.b, found.a)
+    carry(found.b, found.a)
     yield found
     found.close()
 
@@ -92,6 +93,12 @@ def test_metrics_need_a_token_when_they_are_asked_for_through_a_proxy(world: Wor
     client = world.client("127.0.0.1")
     assert client.get("/metrics").status_code == 200
     assert client.get("/metrics", headers={"X-Forwarded-For": "192.0.2.9"}).status_code == 401
+
+
+@pytest.mark.parametrize("host", ["rebound.example", "rebound.example:8460", "[", ""])
+def test_metrics_need_a_token_when_they_are_asked_for_under_a_strangers_name(world: World, host: str) -> None:
+    """A page whose name was made to lead to 127.0.0.1 is read by a browser on this machine (DNS rebinding)."""
+    assert world.client("127.0.0.1").get("/metrics", headers={"Host": host}).status_code == 401
 
 
 def test_a_wrong_token_is_refused_even_where_none_is_needed(world: World) -> None:

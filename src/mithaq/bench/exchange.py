@@ -5,6 +5,7 @@ Beside it, in the same run: AS4 (PyPI `as4`), and the floor of hashing and durab
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import statistics
@@ -14,13 +15,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from mithaq.kernel import keys, merkle, pairing
+from mithaq.kernel.carriage import carry_in, carry_out
 from mithaq.kernel.database import Database
 from mithaq.kernel.log import WIDTH, Log, split
 from mithaq.kernel.mandate import Agreement, Clause, Entry, Permit
@@ -126,18 +127,11 @@ def prepare(folder: Path) -> str:
 
 
 def deliver(sender: Node, receiver: Node) -> None:
-    """Carry a whole log within this process."""
-    while True:
-        with sender.database.read() as reading:
-            following = sender.post.next_request(receiver.party, reading)
-        if following is None:
-            return
-        request, size = following
-        with receiver.database.read() as reading:
-            answer = receiver.post.answer(replace(request, party=sender.party), reading)
-        with sender.database.read() as reading:
-            sender.post.answered(receiver.party, request, size, answer, reading)
-        receiver.hear()
+    """Carry a whole log within this process, as a file would."""
+    with io.BytesIO() as file:
+        carry_out(sender, receiver.party, file)
+        file.seek(0)
+        carry_in(receiver, file)
 
 
 def _exchange(folder: Path, clause: str, payload: str, seconds: float, backlog: int, singles: int) -> dict[str, Any]:

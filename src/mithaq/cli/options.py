@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +15,7 @@ from mithaq.cli.output import Output
 from mithaq.kernel.act import Act, Kind
 from mithaq.kernel.errors import Malformed
 from mithaq.kernel.statement import LIMIT
-from mithaq.kernel.text import ascii_digits
+from mithaq.kernel.text import ascii_digits, check_lines
 
 PREFIX: Final = "field_"
 """What the names of an act's fields begin with among the arguments."""
@@ -22,6 +23,7 @@ RESERVED: Final = frozenset({"clause", "by", "enclose", "check", "home", "langua
 """Names of options that every act has besides its own fields."""
 _NUMBERS: Final = (inspect.IntType, inspect.DateType, inspect.DateTimeType)
 _LISTS: Final = (inspect.VarTupleType, inspect.ListType, inspect.SetType, inspect.FrozenSetType)
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 JSON_LIMIT: Final = 4 * LIMIT
 """Bytes of a JSON file that are read: an entry holds fewer, but people write with spaces."""
 
@@ -64,7 +66,38 @@ def act_of(kind: Kind, arguments: argparse.Namespace) -> Act:
         value = getattr(arguments, f"{PREFIX}{field.name}", None)
         if value is not None:
             given[field.encode_name] = _value(plain, value, field.encode_name)
-    return act_from(given, kind.act)
+    for name, value in given.items():
+        for each in value if isinstance(value, list) else [value]:
+            _check_typed(name, each)
+    try:
+        return act_from(given, kind.act)
+    except Malformed as reason:
+        raise _told_better(kind, given, reason) from reason
+
+
+def _check_typed(name: str, value: object) -> None:
+    """The text rules for one field: of the whole statement's text only a place in its JSON could be told."""
+    if not isinstance(value, str) or _SURROGATE.search(value):
+        return  # bytes that are no text are told as such later
+    try:
+        check_lines(value)
+    except Malformed as reason:
+        at = reason.facts.get("at")
+        counted = {"at": at + 1} if isinstance(at, int) else {}  # people count from one
+        raise Malformed(reason.code, **{**reason.facts, **counted, "field": f"act.{name}"}) from reason
+
+
+def _told_better(kind: Kind, given: Mapping[str, object], reason: Malformed) -> Malformed:
+    """What is wrong with a field, where its own type says it: how long it may be, how a day or a moment is written."""
+    for field, plain, _ in fields(kind):
+        name, value = f"act.{field.encode_name}", given.get(field.encode_name)
+        if reason.facts.get("field") != name or value is None:
+            continue
+        if isinstance(plain, inspect.StrType) and plain.max_length and len(str(value)) > plain.max_length:
+            return Malformed("cli.too_long", field=name, value=len(str(value)), limit=plain.max_length)
+        if isinstance(plain, inspect.DateType | inspect.DateTimeType):
+            return Malformed("cli.form", field=name, form=_metavar(plain))
+    return reason
 
 
 def act_from(given: object, kind: Any) -> Act:

@@ -50,7 +50,7 @@ class _Parser(argparse.ArgumentParser):
 
 def read(argv: Sequence[str], lang: str) -> argparse.Namespace:
     """The arguments of a command; UsageError when they make no sense. `--help` and `--version` print and leave."""
-    with _speaking(lang):
+    with speaking(lang):
         output = Output(lang, as_json=False)
         return build(output, with_acts="say" in argv).parse_args(_raw_first(argv))
 
@@ -269,7 +269,7 @@ def _raw_first(argv: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _speaking(lang: str) -> Iterator[None]:
+def speaking(lang: str) -> Iterator[None]:
     """Let argparse's own words come from our catalogues: it looks them up through a module global named `_`."""
 
     def translated(message: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Final
@@ -20,7 +21,10 @@ from mithaq.settings import Home
 TOKEN_FILE: Final = "operator.token"  # noqa: S105  # the file's name, not a secret
 TOKEN_LIMIT: Final = 200
 ANSWER_LIMIT: Final = 1024 * 1024
+PATIENCE: Final = 15.0
+"""Seconds that a server may take between holding the folder for the first time and writing the token."""
 _PIECE: Final = 64 * 1024
+_PAUSE: Final = 0.1
 _BAD_REQUEST: Final = frozenset({400, 413})
 _UNSPECIFIED: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  # to call, not to bind
 
@@ -84,7 +88,7 @@ def _answered(
 ) -> Iterator[httpx2.Response]:
     """The server's answer while its body comes; an answer that is no success is raised as the error that it tells."""
     settings = home.settings()
-    token = files.read(str(home.path / TOKEN_FILE), TOKEN_LIMIT).decode("ascii", "replace").strip()
+    token = _token(home)
     own = pairing.parse(files.read(str(home.own_pairing_file(settings.party)), pairing.MOST_BYTES))
     host, _, port = settings.listen.rpartition(":")
     scheme = "https" if settings.address.startswith("https:") else "http"
@@ -102,6 +106,16 @@ def _answered(
             yield answer
     except httpx2.HTTPError as failure:
         raise Unreachable("cli.server_silent", value=settings.listen, reason=type(failure).__name__) from failure
+
+
+def _token(home: Home) -> str:
+    """The operator's token; a server that starts for the first time writes it only after it holds the folder."""
+    file, until = home.path / TOKEN_FILE, time.monotonic() + PATIENCE
+    while not file.exists():
+        if time.monotonic() >= until:
+            raise Unreachable("cli.server_starting", value=str(home.path))
+        time.sleep(_PAUSE)
+    return files.read(str(file), TOKEN_LIMIT).decode("ascii", "replace").strip()
 
 
 def _whole(answer: httpx2.Response) -> bytes:

@@ -58,7 +58,8 @@ def _run(given: list[str], output: Output) -> int:
     if command is not None:
         if parser.asked_language(given):
             os.environ["LANGUAGE"] = output.lang  # the other program asks the locale
-        return command(rest)
+        with parser.speaking(output.lang):
+            return command(rest)
     arguments = parser.read(given, output.lang)
     run = parser.function_of(arguments.run)
     return run(arguments, output)

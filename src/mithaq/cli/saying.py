@@ -48,16 +48,15 @@ def say(arguments: argparse.Namespace, output: Output) -> int:
     enclosing = [_enclosing(each) for each in getattr(arguments, "enclose", [])]
     told = _said(saying, enclosing, home, output, check=check)
     if check:
-        _tell(told, saying, output, "Nothing stands against it: {help} under {clause}. It was not said.")
+        _tell(told, saying, output, "Nothing stands against it: {act} under {clause}. It was not said.")
         return 0
-    _tell(told, saying, output, "Said: {reference} ({help}) under {clause}.")
+    _tell(told, saying, output, "Said: {reference} ({act}) under {clause}.")
     return 0
 
 
 def _tell(told: Mapping[str, Any], saying: Saying, output: Output, msgid: str) -> None:
     tag = str(saying.act.__struct_config__.tag)
-    help_ = output.word(CATALOGUE[tag].help).rstrip(".")
-    output.line(msgid, reference=told.get("reference"), help=help_, clause=saying.clause)
+    output.line(msgid, reference=told.get("reference"), act=tag, clause=saying.clause)
     if told.get("by_server") is False and not told.get("checked"):
         output.line("The peers get it when the node serves, or by carry out.")
     output.result(told)

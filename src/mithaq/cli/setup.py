@@ -39,8 +39,11 @@ def init(arguments: argparse.Namespace, output: Output) -> int:
         address=address,
         **chosen,
     )
-    own = keys.create(settings.party, settings.commission, arguments.office, _hosts(arguments.listen, address))
-    own.pairing(settings.names, address)  # refuses what cannot stand in a pairing file before anything is written
+    try:
+        own = keys.create(settings.party, settings.commission, arguments.office, _hosts(arguments.listen, address))
+        own.pairing(settings.names, address)  # refuses what cannot stand in a pairing file before anything is written
+    except Malformed as reason:
+        raise _answer(reason) from reason
     home.create(settings, own, passphrase(output, new=True))
     _prepare(home, own)
     file = home.own_pairing_file(settings.party)
@@ -99,13 +102,21 @@ def _told(settings: Settings, home: Home) -> dict[str, object]:
     return {"party": settings.party, "commission": settings.commission, "value": str(home.path)}
 
 
+def _answer(reason: Malformed) -> Malformed:
+    """What cannot stand in our own pairing file, told as the answer that a person gave here."""
+    if reason.code != "pairing.field":
+        return reason
+    name = str(reason.facts.get("field")).partition(".")[0]
+    return Malformed("cli.answer", field="--office" if name == "offices" else f"--{name}")
+
+
 def _names(given: list[str]) -> dict[str, str]:
     """`en=...,ar=...,fa=...` in one word or in several; a comma within a name stays."""
     names: dict[str, str] = {}
     for part in (part for word in given for part in _NEXT_NAME.split(word)):
         language, sign, name = part.partition("=")
         if not sign or language in names:
-            raise Malformed("pairing.field", field="names")
+            raise Malformed("cli.answer", field="--names")
         names[language] = name
     return names
 

@@ -78,7 +78,7 @@ def agreement(reader: Reader, output: Output, reference: str) -> Shown:
     """One agreement: its clauses in the reader's language, what each permits, what was said about it."""
     found = reader.standings().get(reference)
     if found is None:
-        raise Refused("agreements.unknown", reference=reference, field="-")
+        raise Refused("agreements.unknown", reference=reference)
     shown = _agreement(found, reader, output)
     output.line("Hash that the parties sign: {value}", value=found.text.hash())
     in_force = {name: each for name, each in reader.clauses().items() if each.agreement == reference}
@@ -129,7 +129,7 @@ def thread(reader: Reader, output: Output, reference: str) -> Shown:
     reader.judge()
     rows = channel_records.thread(reader.connection, reference)
     if not rows:
-        raise Refused("channel.unknown_message", reference=reference, field="-")
+        raise Refused("channel.unknown_message", reference=reference)
     found: list[Shown] = []
     for row in rows:
         shown = _message(row, output)
@@ -231,7 +231,7 @@ def statement(reader: Reader, output: Output, reference: str) -> Shown:
         raise Malformed("cli.reference", value=reference[:60]) from failure
     found = reader.log(party).entries(reader.connection, n, n + 1)
     if not found:
-        raise Malformed("log.no_such_entry", party=party, value=n)
+        raise Refused("log.no_such_entry", party=party, value=n)
     shown = spoken(party, n, found[0])
     if shown.reference != reference:
         raise Malformed("cli.reference", value=reference[:60])

@@ -160,4 +160,4 @@ def check_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as failure:
-            raise Unreachable("serve.port_taken", value=f"127.0.0.1:{port}") from failure
+            raise Unreachable("demo.port_taken", value=f"127.0.0.1:{port}") from failure

@@ -279,22 +279,33 @@ class Story:
 
 def main(argv: Sequence[str]) -> int:
     """`mithaq demo [--once] [--folder DIR] [--ports A,B]`: 0 when every step held, 1 naming the step that did not."""
-    parser = argparse.ArgumentParser(prog="mithaq demo", description=__doc__)
-    parser.add_argument("--once", action="store_true", help="end after the story instead of staying up")
-    parser.add_argument("--folder", type=Path, default=Path("mithaq-demo"), help="where the two nodes live")
-    parser.add_argument("--ports", default=",".join(map(str, PORTS)), help="the two ports on 127.0.0.1")
-    parser.add_argument("--language", default=None, choices=words.LANGUAGES)
+    locale = words.language(environ=os.environ)
+    parser = _parser(locale)
     options = parser.parse_args(argv)
     lang = words.language(options.language, environ=os.environ)
-    first, _, second = options.ports.partition(",")
-    if not (first.isdecimal() and second.isdecimal()):
-        parser.error("--ports takes two numbers, such as 8461,8462")
-    story = Story(options.folder, (int(first), int(second)), lang)
+    ports = [int(port) for port in ",".join(options.ports).split(",") if port.isdecimal()]
+    if len(ports) != 2 or ports[0] == ports[1] or not all(0 < port < 65_536 for port in ports):
+        parser.error(words.say("--ports takes two numbers, such as 8461,8462", locale))
+    story = Story(options.folder, (ports[0], ports[1]), lang)
     try:
         return _run(story, stay=not options.once)
     finally:
         for side in story.sides:
             side.close()
+
+
+def _parser(lang: str) -> argparse.ArgumentParser:
+    about = words.say("the whole story with two nodes on this machine", lang)
+    parser = argparse.ArgumentParser(prog="mithaq demo", description=about)
+    once = words.say("end after the story instead of staying up", lang)
+    parser.add_argument("--once", action="store_true", help=once)
+    folder = words.say("where the two nodes live", lang)
+    parser.add_argument("--folder", type=Path, default=Path("mithaq-demo"), metavar="FOLDER", help=folder)
+    ports = words.say("the two ports on 127.0.0.1, such as 8461,8462", lang)
+    parser.add_argument("--ports", nargs="+", default=[",".join(map(str, PORTS))], metavar="PORT,PORT", help=ports)
+    language = words.say("the language of the messages", lang)
+    parser.add_argument("--language", default=None, choices=words.LANGUAGES, help=language)
+    return parser
 
 
 def _run(story: Story, *, stay: bool) -> int:
@@ -328,8 +339,9 @@ def _failed(story: Story, number: int, failure: Exception) -> int:
     elif isinstance(failure, Problem):
         code, facts = str(failure.details.get("code")), dict(failure.details.get("facts", {}))
     sentence = words.explained(code, facts, story.lang) if words.known(code) else f"{type(failure).__name__}: {failure}"
-    story_words = words.say("Step {number} did not hold: {reason}", story.lang, number=number, reason=sentence)
-    print(story_words, file=sys.stderr)
+    if number:
+        sentence = words.say("Step {number} did not hold: {reason}", story.lang, number=number, reason=sentence)
+    print(sentence, file=sys.stderr)
     return 1
 
 

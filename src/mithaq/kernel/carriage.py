@@ -85,7 +85,7 @@ def carry_out(node: Speaker, party: str, sink: BinaryIO) -> Summary:
     """Write all that a peer lacks: our log from its last receipt on, our receipt for its log, enclosures, our wishes."""
     mirror = node.post.mirror(party)
     if node.rolled_back is not None:
-        raise node.rolled_back
+        raise node.rolled_back.again()
     if mirror.conflicting:
         raise Refused("mirror.two_stories", origin=mirror.origin)
     size, checkpoint = node.post.checkpoint()
@@ -319,8 +319,7 @@ class _Rest:
     def _take_receipt(self, size: int, lines: bytes) -> int:
         post = self._node.post
         if size > post.log.size:
-            post.rolled_back = Refused("node.rolled_back", value=size, limit=post.log.size, party=self._sender)
-            raise post.rolled_back
+            raise Refused("peer.claims_more", value=size, limit=post.log.size, party=self._sender)
         if size > post.uploads[self._sender].receipted:
             with self._node.database.read() as connection:
                 post.receipted(self._sender, lines, connection, size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from mithaq.kernel.errors import Unreachable
+from mithaq.kernel.errors import Refused, Unreachable
 from mithaq.kernel.tables import KERNEL
 
 _WRITER_LOCK: Final = 0x6D697468  # "mith": the advisory lock that a PostgreSQL node holds while it appends
+_HOLDER_LOCK: Final = _WRITER_LOCK + 1  # held as long as a node runs
 SCHEMA: Final = "0001"
 
 
@@ -28,6 +30,7 @@ class Database:
         self._in_memory: Final = self.is_sqlite and self.url.database in {None, "", ":memory:"}
         self.engine = self._engine()
         self._writing = threading.RLock()
+        self._holding: Connection | None = None
         self._migrate()
 
     def _engine(self) -> Engine:
@@ -100,8 +103,27 @@ class Database:
             return None
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
+    def hold(self) -> None:
+        """Keep this database for one node; refused `node.already_running` while another process holds it.
+
+        A lock on the home folder says nothing to a copy of it on another machine, and what two nodes keep in memory of one
+        log would part: one party, two stories. An SQLite file lies in the folder that is locked.
+        """
+        if self.is_sqlite or self._holding is not None:
+            return
+        connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        if not connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _HOLDER_LOCK}).scalar():
+            connection.close()
+            raise Refused("node.already_running", value=str(self.url.database))
+        self._holding = connection
+
     def close(self) -> None:
         """Give every connection back."""
+        if self._holding is not None:
+            with contextlib.suppress(DBAPIError):  # a lost session has lost its lock too
+                self._holding.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _HOLDER_LOCK})
+            self._holding.close()
+            self._holding = None
         self.engine.dispose()
 
 

@@ -8,6 +8,8 @@ MithaqError
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class MithaqError(Exception):
     """The one base. `code` is dotted and lower case (`mandate.not_in_force`), `facts` fill the sentence's places."""
@@ -16,6 +18,10 @@ class MithaqError(Exception):
         self.code = code
         self.facts = facts
         super().__init__(code)
+
+    def again(self) -> Self:
+        """The same to be raised once more: one instance raised twice would gather both tracebacks."""
+        return type(self)(self.code, **self.facts)
 
     def __str__(self) -> str:
         if not self.facts:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from mithaq.kernel import merkle, note
 from mithaq.kernel.database import Database
-from mithaq.kernel.errors import Malformed, Refused
+from mithaq.kernel.errors import Refused
 from mithaq.kernel.keys import NodeKeys
 from mithaq.kernel.log import Log
 from mithaq.kernel.note import Checkpoint, Verifier
@@ -49,7 +49,7 @@ def evidence(node: Holder, party: str, n: int) -> Evidence:
     own node is an old backup, which signs nothing.
     """
     if node.rolled_back is not None:
-        raise node.rolled_back
+        raise node.rolled_back.again()
     with node.database.read() as connection:
         if party == node.party:
             return _own(node, n, connection)
@@ -98,7 +98,7 @@ def _peers(node: Holder, party: str, n: int, connection: Connection) -> Evidence
 def _entry(log: Log, n: int, connection: Connection) -> bytes:
     found = log.entries(connection, n, n + 1)
     if not found:
-        raise Malformed("log.no_such_entry", party=log.name, value=n)
+        raise Refused("log.no_such_entry", party=log.name, value=n)
     return found[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from mithaq.kernel.statement import Enclosure, Statement
 
 _RESUMABLE: Final = "agreements.resume"
-_KEPT_ANSWERS: Final = 4096
+_KEPT_ANSWERS: Final = 256
+_KEPT_ENTITLED: Final = 4096
+_KEPT_STANDINGS: Final = 65_536
+"""Clauses in all kept answers together: an answer holds every clause that a speaker sees, and any party may propose many."""
 
 
 class Standing:
@@ -79,8 +82,9 @@ class Mandates:
         self._charter = frozenset(charter)
         self._events: dict[str, list[tuple[int, int, Event]]] = {}
         self._texts: dict[str, Agreement] = {}
-        self._answers: dict[tuple[Any, ...], dict[str, InForce]] = {}
-        self._last: dict[str, tuple[Mapping[str, int], int, dict[str, InForce], dt.date]] = {}
+        self._answers: dict[tuple[Any, ...], Clauses] = {}
+        self._kept = 0
+        self._last: dict[str, tuple[Mapping[str, int], int, Clauses, dt.date]] = {}
 
     def add(self, event: Event) -> None:
         """Take one event in. Events of a party may come in any order; their index in its log orders them."""
@@ -88,6 +92,7 @@ class Mandates:
         if event.text:
             self._texts[event.agreement] = msgspec.json.decode(event.text, type=Agreement)
         self._answers.clear()
+        self._kept = 0
         self._last.clear()
 
     def _visible(self, speaker: str, n: int, seen: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
@@ -131,7 +136,7 @@ class Mandates:
                     root.amended_by = event.agreement
         return found
 
-    def in_force(self, speaker: str, n: int, seen: Mapping[str, int], day: dt.date = dt.date.max) -> dict[str, InForce]:
+    def in_force(self, speaker: str, n: int, seen: Mapping[str, int], day: dt.date = dt.date.max) -> Clauses:
         """Clause reference -> the clause for this speaker, as amended on that day. Cached by what was visible to it."""
         last = self._last.get(speaker)
         if last and n >= last[1] and seen == last[0] and day == last[3]:
@@ -139,9 +144,13 @@ class Mandates:
         key = (speaker, self._visible(speaker, n, seen), day)
         answer = self._answers.get(key)
         if answer is None:
-            if len(self._answers) > _KEPT_ANSWERS:
+            standings = self._standings(key[1], day)
+            answer = Clauses(speaker, standings)
+            self._kept += len(standings)
+            if self._kept > _KEPT_STANDINGS or len(self._answers) >= _KEPT_ANSWERS:
                 self._answers.clear()
-            answer = self._answers[key] = _clauses(speaker, self._standings(key[1], day))
+                self._kept = len(standings)
+            self._answers[key] = answer
         own = self._events.get(speaker)
         if own is None or n > own[-1][0]:  # from here on all own events are visible: later statements see the same
             self._last[speaker] = (dict(seen), n, answer, day)
@@ -160,7 +169,7 @@ class Mandates:
             if said.enclosures:
                 raise Refused("mandate.enclosure_not_allowed", clause=CHARTER, act=act, field="enclosures")
             return ()
-        clause = self.in_force(said.party, said.n, said.seen, said.at.date()).get(said.clause)
+        clause = self.in_force(said.party, said.n, said.seen, said.at.date()).find(said.clause)
         if clause is None:
             raise Refused("mandate.no_such_clause", clause=said.clause, field="clause")
         self._open_to(clause, said)
@@ -188,7 +197,7 @@ def _entitle(clause: InForce, said: Statement[Any]) -> tuple[Permit, ...]:
     entitled = tuple(permit for permit in permits if covered(said.by, permit.offices))
     if not entitled:
         raise Refused("mandate.office_not_entitled", clause=said.clause, act=said.do, office=said.by, field="by")
-    if len(clause.entitled) < _KEPT_ANSWERS:
+    if len(clause.entitled) < _KEPT_ENTITLED:
         clause.entitled[said.do, said.by] = entitled
     return entitled
 
@@ -203,31 +212,63 @@ def _later(one: Standing, other: Standing) -> bool:
     return (one.binds_from() or dt.date.min, one.reference) > (other.binds_from() or dt.date.min, other.reference)
 
 
-def _clauses(speaker: str, standings: Mapping[str, Standing]) -> dict[str, InForce]:
-    clauses: dict[str, InForce] = {}
-    for reference, standing in standings.items():
-        if standing.amends:  # its clauses are said under the agreement's own number, also once a later one holds
-            continue
-        text = standings[standing.amended_by].text if standing.amended_by else standing.text
-        parties = frozenset(text.parties)
-        since, until = standing.binds_from(), standing.binds_until(speaker, text)
-        for clause in text.clauses:
-            permits: dict[str, list[Permit]] = {}
-            for permit in clause.permits:
-                permits.setdefault(permit.act, []).append(permit)
-            stopped = {party for number, party in standing.suspended if number in {"", clause.number}}
-            clauses[f"{reference}/{clause.number}"] = InForce(
-                clause,
-                reference,
-                parties,
-                {act: tuple(each) for act, each in permits.items()},
-                bound=speaker in text.parties,
-                since=since,
-                until=until,
-                suspended_by=() if keeps_powers(clause) else tuple(sorted(stopped)),
-                entitled={},
-            )
-    return clauses
+class Clauses(Mapping[str, InForce]):
+    """Clause reference -> the clause for one speaker; each is worked out when it is first asked for.
+
+    A peer can propose any number of texts, and a statement names one clause: its cost must not grow with all the others.
+    """
+
+    def __init__(self, speaker: str, standings: Mapping[str, Standing]) -> None:
+        self._speaker = speaker
+        self._standings = standings
+        self._found: dict[str, InForce] = {}
+
+    def find(self, reference: str) -> InForce | None:
+        """The clause, or None when the speaker had seen no such clause."""
+        return self._found.get(reference) or self._work_out(reference)
+
+    def _work_out(self, reference: str) -> InForce | None:
+        agreement, _, number = reference.rpartition("/")
+        standing = self._standings.get(agreement)
+        if standing is None or standing.amends:  # an amendment's clauses are said under the agreement's own number
+            return None
+        text = self._text(standing)
+        clause = next((each for each in text.clauses if each.number == number), None)
+        if clause is None:
+            return None
+        permits: dict[str, list[Permit]] = {}
+        for permit in clause.permits:
+            permits.setdefault(permit.act, []).append(permit)
+        stopped = {party for stop, party in standing.suspended if stop in {"", number}}
+        found = self._found[reference] = InForce(
+            clause,
+            agreement,
+            frozenset(text.parties),
+            {act: tuple(each) for act, each in permits.items()},
+            bound=self._speaker in text.parties,
+            since=standing.binds_from(),
+            until=standing.binds_until(self._speaker, text),
+            suspended_by=() if keeps_powers(clause) else tuple(sorted(stopped)),
+            entitled={},
+        )
+        return found
+
+    def _text(self, standing: Standing) -> Agreement:
+        return self._standings[standing.amended_by].text if standing.amended_by else standing.text
+
+    def __getitem__(self, reference: str) -> InForce:
+        found = self.find(reference)
+        if found is None:
+            raise KeyError(reference)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        for reference, standing in self._standings.items():
+            if not standing.amends:
+                yield from (f"{reference}/{clause.number}" for clause in self._text(standing).clauses)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def keeps_powers(clause: Clause) -> bool:

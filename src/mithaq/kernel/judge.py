@@ -74,8 +74,10 @@ class Judge:
                 "seen": msgspec.json.encode(each.seen).decode(),
             }
             for party, each in self.progress.items()
+            if each.heard  # of which nothing was heard has no row: a peer that was paired later changes no record
         ]
-        connection.execute(progress.insert(), rows)
+        if rows:
+            connection.execute(progress.insert(), rows)
 
     def read(self, entry: bytes, party: str, n: int) -> Statement[Any]:
         """(1) Shape: canonical, of this commission, of this party, at this place, seen only of others."""

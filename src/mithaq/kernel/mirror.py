@@ -24,6 +24,12 @@ MAX_PROOF: Final = 63
 EXCESS_LIMIT: Final = 8192
 """Entries sent again that a request may begin with: tlog-mirror asks for 409 beyond some bound."""
 
+MOST_PACKAGES: Final = 64
+"""Packages of one request that are taken, twice what tlog-mirror advises; the answer to more is 202: go on from there."""
+
+PENDING: Final = 64
+"""Checkpoints whose entries are not all here that are kept of one log: tlog-mirror asks for "the last several"."""
+
 SUSPICIONS: Final = 64
 """Checkpoints with a broken proof that are kept of one log; conclusive ones are all kept."""
 
@@ -83,6 +89,8 @@ class Mirror:
         except Refused as refusal:
             return refused(404 if refusal.code == "note.origin" else 403, refusal)
         checkpoint = signed.checkpoint
+        if checkpoint.extensions:  # ML-DSA does not cover them, and a receipt would not be over the note that is served
+            return refused(403, Refused("note.extensions", origin=self.origin))
         if old > checkpoint.size:
             return refused(400, Malformed("mirror.old_size", value=old, limit=checkpoint.size))
         if old != self.pending_size:
@@ -115,6 +123,10 @@ class Mirror:
         self._pending[checkpoint.size] = (checkpoint.root, signed.note)
         row = {"log": self.log.name, "size": checkpoint.size, "root": checkpoint.root, "note": signed.note}
         connection.execute(insert(pending), row)
+        if len(self._pending) > PENDING:  # a party can sign any number of them, and send no entry
+            oldest = min(self._pending)
+            connection.execute(delete(pending).where(pending.c.log == self.log.name, pending.c.size == oldest))
+            del self._pending[oldest]
 
     def _compare(self, connection: Connection, signed: SignedCheckpoint, now: int) -> None:
         """A checkpoint of an earlier size must have the root that our copy had then, or two stories were told."""
@@ -157,7 +169,7 @@ class Mirror:
             return self._info(409, self.pending_size if root is None or end < self.size else end)
         saved, position = 0, start
         try:
-            while position < end:
+            while position < end and saved < MOST_PACKAGES:
                 package = packages.next(position, min(end, (position // WIDTH + 1) * WIDTH))
                 if package is None:
                     break

@@ -315,6 +315,15 @@ def add_lines(note: bytes, lines: bytes) -> bytes:
     return longer
 
 
+def only_of(note: bytes, keys: Sequence[Verifier]) -> tuple[bytes, bytes]:
+    """(text, signature lines) of a note with the lines of these keys alone; nothing is verified here."""
+    text, lines = split(note)
+    known = {(key.name, key.key_id) for key in keys}
+    kept = [line for line in lines if (line.name, line.key_id) in known]
+    made = [f"{_DASH}{line.name} {b64encode(line.key_id + line.signature).decode()}\n" for line in kept]
+    return text, "".join(made).encode()
+
+
 def origin_hash(origin: str) -> str:
     """What a mirror's path names a log by: SHA-256 of the origin in lower-case hex (tlog-mirror)."""
     return sha256(origin.encode()).hexdigest()

@@ -60,6 +60,7 @@ class Post:
         self._own_hash: Final = note.origin_hash(keys.origin)
         self._log_signers: Final = keys.log_signers()
         self.rolled_back: Refused | None = None
+        self._doubted: set[str] = set()
         self._committed = (0, b"")
         self._signed: tuple[int, bytes] = (-1, b"")
         self._signing = threading.Lock()
@@ -96,7 +97,7 @@ class Post:
     def checkpoint(self) -> tuple[int, bytes]:
         """(size, note): our newest committed checkpoint, signed when first asked for."""
         if self.rolled_back is not None:
-            raise self.rolled_back
+            raise self.rolled_back.again()
         with self._signing:
             size, root = self._committed
             if self._signed[0] != size:
@@ -110,7 +111,9 @@ class Post:
         """The next request to a peer with the size of the checkpoint that it speaks of, or None: all is receipted."""
         upload = self.uploads[party]
         if self.rolled_back is not None:
-            raise self.rolled_back
+            raise self.rolled_back.again()
+        if party in self._doubted:
+            return Request("GET", f"{self._own_hash}/checkpoint"), 0
         if self.mirrors[party].halted or upload.receipted >= self._committed[0]:
             return None
         size, checkpoint = self.checkpoint()
@@ -119,14 +122,31 @@ class Post:
 
     def answered(self, party: str, request: Request, size: int, answer: Answer, connection: Connection) -> None:
         """Learn from a peer's answer; a receipt is verified and kept."""
+        if request.method == "GET":
+            self._look_at_copy(party, answer, connection)
+            return
         try:
             lines = self.uploads[party].answered(request, size, answer)
         except Refused as refusal:
-            if refusal.code == "node.rolled_back":  # the peer holds more of our log than we do
-                self.rolled_back = refusal
+            if refusal.code == "peer.claims_more":
+                self._doubted.add(
+                    party
+                )  # a number proves nothing: next it is asked for our own signature over that size
             raise
         if lines is not None:
             self.receipted(party, lines, connection)
+
+    def _look_at_copy(self, party: str, answer: Answer, connection: Connection) -> None:
+        """What a peer that claims to hold more than we have shows for it. Only our own signatures prove that we lost something."""
+        self._doubted.discard(party)
+        if answer.status != 200:
+            raise Refused("peer.claims_more", party=party, limit=self.log.size)
+        held = note.open_checkpoint(answer.body, [each.verifier for each in self._log_signers], self.keys.origin)
+        size, root = held.checkpoint.size, held.checkpoint.root
+        if size > self.log.size or self.log.root_at(connection, size) != root:
+            self.rolled_back = Refused("node.rolled_back", value=size, limit=self.log.size, party=party)
+            raise self.rolled_back.again()
+        self.uploads[party].start(min(self.uploads[party].receipted, size))
 
     def receipted(self, party: str, lines: bytes, connection: Connection, size: int | None = None) -> int:
         """Verify and keep a receipt for the upload that just ended, or for `size`; returns the size that it covers."""
@@ -204,7 +224,7 @@ class Post:
     def expect(self, connection: Connection, said: Statement[Any], permits: tuple[Permit, ...]) -> None:
         """Note the enclosures of a statement that has effect: held if ours, wanted if sealed to an office of ours."""
         keep = min((permit.enclosures.keep_days for permit in permits if permit.enclosures), default=0)
-        until = int(said.at.timestamp()) + keep * DAY
+        until = int(min(said.at.timestamp(), self._clock())) + keep * DAY  # a clock ahead of ours keeps nothing longer
         for enclosure in said.enclosures:
             ours = said.party == self.party
             if not ours and not any(covered(office, [self.party]) for office in enclosure.to):

@@ -287,6 +287,8 @@ def _keys_finding(name: str, vkeys: Sequence[str], trusted: Mapping[str, Sequenc
     facts = {"name": name, "fingerprint": note.fingerprint(vkeys)}
     if trusted is None:
         return Finding(5, None, "evidence.keys_claimed", facts)
+    if name not in trusted:
+        return Finding(5, False, "evidence.keys_not_given", facts)
     # Exactly: a file that left out the post-quantum key would otherwise be as good as one signed with it.
     if set(trusted.get(name, ())) != set(vkeys):
         return Finding(5, False, "evidence.keys_differ", facts)

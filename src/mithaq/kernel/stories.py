@@ -7,6 +7,7 @@ compared downwards to the first differing leaf; with the party's own signatures 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 
 import msgspec
@@ -20,6 +21,7 @@ from mithaq.kernel.mirror import Mirror
 from mithaq.kernel.note import Verifier
 
 Send = Callable[[Request], Answer]
+Reading = Callable[[], AbstractContextManager[Connection]]
 HASH: Final = 32
 
 
@@ -49,32 +51,37 @@ def verify(entry: int, tellings: Sequence[Telling], verifiers: Sequence[Verifier
         raise Refused("charter.same_story", origin=origin, value=entry)
 
 
-def compare(mirror: Mirror, connection: Connection, send: Send) -> Exposure | None:
-    """Ask a peer what it holds of the same log; None when, as far as both hold it, it was told the same story."""
+def compare(mirror: Mirror, reading: Reading, send: Send) -> Exposure | None:
+    """Ask a peer what it holds of the same log; None when, as far as both hold it, it was told the same story.
+
+    `reading` is opened for each look: a peer that answers slowly must not keep a view of our database open.
+    """
     answer = send(Request("GET", f"{note.origin_hash(mirror.origin)}/checkpoint"))
-    ours = mirror.reading(connection)
+    with reading() as connection:
+        ours = mirror.reading(connection)
     if answer.status != 200 or ours is None:
         return None
     theirs = note.open_checkpoint(answer.body, mirror.verifiers, mirror.origin)
     sizes = (ours.checkpoint.size, theirs.checkpoint.size)
     common = min(sizes)
-    own = mirror.log.reader(connection)
+    own = merkle.tile_reader(_own_tiles(mirror, reading))
     if sizes[0] >= sizes[1] and merkle.subtree_root(0, common, own) == theirs.checkpoint.root:
         return None
     other = merkle.tile_reader(_remote_tiles(mirror.origin, sizes[1], send))
     if merkle.subtree_root(0, common, own) == merkle.subtree_root(0, common, other):
         return None
     entry = first_difference(0, common, own, other)
-    tellings = (_telling(ours.note, entry, sizes[0], own), _telling(theirs.note, entry, sizes[1], other))
+    keys = mirror.verifiers
+    tellings = (_telling(ours.note, keys, entry, sizes[0], own), _telling(theirs.note, keys, entry, sizes[1], other))
     exposure = Exposure(mirror.log.name, entry, *tellings)
     verify(entry, tellings, mirror.verifiers, mirror.origin)
     return exposure
 
 
-def _telling(signed: bytes, entry: int, size: int, reader: merkle.Reader) -> Telling:
-    text, lines = signed.split(b"\n\n", 1)
-    own = b"".join(line + b"\n" for line in lines.split(b"\n") if line and b"/mirror " not in line)
-    return Telling(text + b"\n\n" + own, reader(0, entry), tuple(merkle.inclusion_proof(entry, size, reader)))
+def _telling(signed: bytes, keys: Sequence[Verifier], entry: int, size: int, reader: merkle.Reader) -> Telling:
+    """The party's own signature lines alone: with strangers' lines it could make its note too long for an entry."""
+    text, lines = note.only_of(signed, keys)
+    return Telling(text + b"\n" + lines, reader(0, entry), tuple(merkle.inclusion_proof(entry, size, reader)))
 
 
 def first_difference(start: int, end: int, one: merkle.Reader, other: merkle.Reader) -> int:
@@ -86,6 +93,14 @@ def first_difference(start: int, end: int, one: merkle.Reader, other: merkle.Rea
         else:
             start = middle
     return start
+
+
+def _own_tiles(mirror: Mirror, reading: Reading) -> Callable[[int, int], bytes]:
+    def fetch(level: int, number: int) -> bytes:
+        with reading() as connection:
+            return mirror.log.tile(connection, level, number)
+
+    return fetch
 
 
 def _remote_tiles(origin: str, size: int, send: Send) -> Callable[[int, int], bytes]:

@@ -89,7 +89,7 @@ class Upload:
         elif answer.status == 409:
             self._pending = decimal(answer.body.removesuffix(b"\n"))
             if self._pending > self.log.size:
-                raise Refused("node.rolled_back", value=self._pending, limit=self.log.size)
+                raise Refused("peer.claims_more", value=self._pending, limit=self.log.size)
         else:
             raise Refused("peer.refused_checkpoint", value=answer.status, reason=reason_of(answer))
 
@@ -100,7 +100,7 @@ class Upload:
             raise Malformed("peer.answer", field="mirror-info")
         end, following = decimal(lines[0]), decimal(lines[1])
         if max(end, following) > self.log.size:
-            raise Refused("node.rolled_back", value=max(end, following), limit=self.log.size)
+            raise Refused("peer.claims_more", value=max(end, following), limit=self.log.size)
         self._ticket = _ticket(lines[2])
         self._pending, self._end, self._next = max(self._pending, end), end, following
 

@@ -56,12 +56,20 @@ class Writer:
 
     def _drain(self) -> None:
         jobs = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        if not self._together(jobs):
-            for job in jobs:
-                if not self._together([job]):
-                    job.done = True
-        for called in self.after_commit:
-            called()
+        if self._together(jobs):
+            self._tell()
+            return
+        for job in jobs:
+            if self._together([job]):
+                self._tell()
+            else:
+                job.done = True
+
+    def _tell(self) -> None:
+        """Not while memory may be ahead of the disk: what is told of here is signed."""
+        if not self._stale:
+            for called in self.after_commit:
+                called()
 
     def _together(self, jobs: list[_Job[Any]]) -> bool:
         """One transaction for these jobs; False when it was rolled back, each job then carrying the failure.
@@ -75,10 +83,12 @@ class Writer:
                 for job in jobs:
                     _run(job, connection)
                 ran = True
-        except Exception as failure:  # whatever it was, memory must follow the disk before anybody goes on
+        except BaseException as failure:  # whatever it was, memory must follow the disk before anybody goes on
             self._stale = True
             for job in jobs:
                 job.error, job.result, job.done = _as_unreachable(failure), None, ran
+            if not isinstance(failure, Exception):  # an interruption of this thread
+                raise
             try:
                 self._follow_disk()
             except DBAPIError:  # the disk does not answer; the next job tries again before it does anything
@@ -103,9 +113,10 @@ def _run(job: _Job[Any], connection: Connection) -> None:
         job.error = refusal
 
 
-def _as_unreachable(failure: Exception) -> BaseException:
-    if isinstance(failure, DBAPIError):
-        wrapped = Unreachable("database.unwritable", value=type(failure.orig).__name__)
+def _as_unreachable(failure: BaseException) -> BaseException:
+    if isinstance(failure, DBAPIError) or not isinstance(failure, Exception):
+        cause = failure.orig if isinstance(failure, DBAPIError) else failure
+        wrapped = Unreachable("database.unwritable", value=type(cause).__name__)
         wrapped.__cause__ = failure
         return wrapped
     return failure

@@ -7,6 +7,7 @@ import heapq
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final, TypeVar
@@ -114,13 +115,13 @@ class World:
         for party, site in self.sites.items():
             site.start()
             batches = 1 / 12 if self._rate > 12 else 1 / self._rate
-            self._every(HOUR * batches, lambda party=party: self._speak(party))  # type: ignore[misc]
-            self._every(weather.crash_every, lambda party=party: self._arm(party))  # type: ignore[misc]
-            self._every(weather.step_every, lambda site=site: self._step(site))  # type: ignore[misc]
+            self._every(HOUR * batches, partial(self._speak, party))
+            self._every(weather.crash_every, partial(self._arm, party))
+            self._every(weather.step_every, partial(self._step, site))
         for sender in self.sites:
             for receiver in self.sites:
                 if sender != receiver:
-                    self._every(600.0, lambda s=sender, r=receiver: self._carry(s, r))  # type: ignore[misc]
+                    self._every(600.0, partial(self._carry, sender, receiver))
         self._every(weather.cut_every, self._partition)
         self._every(1200.0, self._repeat)
 

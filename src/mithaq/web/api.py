@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Match, Route
 from mithaq.kernel import officials, words
 from mithaq.kernel.errors import Malformed, MithaqError, Refused
 from mithaq.kernel.officials import Official
+from mithaq.kernel.peer import is_loopback
 from mithaq.node import Node
 from mithaq.web import enclosures, metrics, openapi, problem, reading, records, saying
 from mithaq.web.access import ACCESS, grant
@@ -197,6 +198,7 @@ def _is_loopback(request: Request) -> bool:
     if request.client is None or any(name in request.headers for name in _PROXIED):
         return False
     try:
-        return ip_address(request.client.host).is_loopback
+        # The name asked for as well: a page in a browser here can ask under its own name (DNS rebinding).
+        return ip_address(request.client.host).is_loopback and is_loopback(f"//{request.headers.get('host', '')}")
     except ValueError:
         return False

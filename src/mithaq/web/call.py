@@ -71,6 +71,10 @@ class Call:
         """The reference that the path names."""
         return _matching("reference", self.path["reference"], REFERENCE)
 
+    def digest(self) -> str:
+        """The enclosure that the path names."""
+        return _matching("digest", self.path["digest"], r"[0-9a-f]{64}", 64)
+
     def page(self) -> tuple[int, int]:
         """(first, how many) of a list: `?from=0&limit=100`."""
         first = _number("from", self.query.get("from", "0"))
@@ -96,8 +100,8 @@ def as_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = N
     return Response(raw, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
 
 
-def _matching(field: str, value: str, pattern: str) -> str:
-    if len(value) > 60 or not re.fullmatch(pattern, value):
+def _matching(field: str, value: str, pattern: str, limit: int = 60) -> str:
+    if len(value) > limit or not re.fullmatch(pattern, value):
         raise Malformed("api.parameter", field=field)
     return value
 

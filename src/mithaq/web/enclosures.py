@@ -20,9 +20,10 @@ from mithaq.kernel import officials
 from mithaq.kernel.errors import Malformed, Refused
 from mithaq.kernel.statement import Enclosure
 from mithaq.kernel.tables import enclosures
-from mithaq.node import Node
+from mithaq.kernel.text import check_line
 from mithaq.web.call import Call, as_json
 from mithaq.web.passage import Broken, Passage
+from mithaq.web.records import Standing
 
 MOST_OFFICES: Final = 32
 # A reader's own program must never take what was enclosed for a page of ours.
@@ -33,10 +34,10 @@ _HEADERS: Final = {
 }
 
 
-def largest(node: Node) -> int:
-    """The most that any clause in force for us allows: beyond it nothing could be said anyway."""
-    seen = {party: each.heard for party, each in node.judge.progress.items() if party != node.party}
-    clauses = node.judge.mandates.in_force(node.party, node.log.size, seen).values()
+def largest(call: Call) -> int:
+    """The most that any clause known to us allows: beyond it nothing could be said anyway."""
+    with call.node.database.read() as connection:
+        clauses = Standing(call, connection).clauses.values()
     permits = (permit for clause in clauses for permit in clause.clause.permits)
     return max((permit.enclosures.max_bytes for permit in permits if permit.enclosures), default=0)
 
@@ -49,10 +50,11 @@ async def seal(request: Request, call: Call) -> Response:
     if call.official is None:
         raise Refused("official.no_token", field="authorization")
     officials.may_say(call.official, call.query.get("by", ""))
+    limit = await run_in_threadpool(largest, call)
     passage, sealed = Passage(), Future[Enclosure]()
     threading.Thread(target=_seal, args=(call, passage, offices, sealed), daemon=True).start()
     try:
-        await _pour(request, passage, largest(call.node))
+        await _pour(request, passage, limit)
     except Broken:
         pass  # the sealing ended first: its own reason is raised below
     return as_json(await run_in_threadpool(sealed.result), 201)
@@ -75,7 +77,7 @@ async def _pour(request: Request, passage: Passage, limit: int) -> None:
 
 def _seal(call: Call, passage: Passage, offices: list[str], sealed: Future[Enclosure]) -> None:
     try:
-        sealed.set_result(call.node.seal(passage, offices, call.query.get("media", "")))  # type: ignore[arg-type]
+        sealed.set_result(call.node.seal(passage, offices, call.query.get("media", "")))  # type: ignore[arg-type]  # all of a file that is used there
     except BaseException as failure:  # whatever it was belongs to the caller's thread
         sealed.set_exception(failure)
         passage.abandon()
@@ -96,6 +98,7 @@ def open_one(call: Call) -> Response:
     if call.official is None:
         raise Refused("official.no_token", field="authorization")
     officials.may_say(call.official, office)
+    check_line(call.query.get("reason", ""))
     passage = Passage()
     threading.Thread(target=_open, args=(call, passage, office), daemon=True).start()
     pieces = passage.pieces()
@@ -105,7 +108,7 @@ def open_one(call: Call) -> Response:
 
 def _open(call: Call, passage: Passage, office: str) -> None:
     try:
-        call.node.open(call.path["digest"], office, passage, call.query.get("reason", ""))  # type: ignore[arg-type]
+        call.node.open(call.digest(), office, passage, call.query.get("reason", ""))  # type: ignore[arg-type]  # all of a file that is used there
     except Broken:
         return  # the caller hung up
     except BaseException as failure:  # whatever it was belongs to the caller's thread

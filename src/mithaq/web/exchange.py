@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -60,11 +61,25 @@ class Budgets:
     REQUESTS: Final = (2_000.0, 10_000.0)
     BYTES: Final = (256.0 * _MIB, 2048.0 * _MIB)
     KEPT: Final = 1024
+    AT_ONCE: Final = 4
+    """Requests of one party at work: the body of each is held in memory, packed and unpacked."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._claims: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
         self._bytes: dict[str, Bucket] = {}
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def at_work(self, party: str) -> Iterator[None]:
+        """Count a request of that party while its body comes and it is answered. Refused("exchange.budget", seconds)."""
+        if self._open[party] >= self.AT_ONCE:
+            raise Refused("exchange.budget", seconds=1)
+        self._open[party] += 1
+        try:
+            yield
+        finally:
+            self._open[party] -= 1
 
     def request(self, host: str, party: str) -> None:
         """Count a request before anything of it is looked at. Refused("exchange.budget", seconds)."""
@@ -118,10 +133,11 @@ class Exchange:
         path = http.path_params["path"]
         now, full = self._node.clock(), f"{self._prefix}/exchange/{path}"
         signed = signature.verify_head(http.method, full, headers, self._keys, now, to=self._node.party)
-        body = await self._body(http, signed)
-        self._heard_from(signed.party)
-        media = http.headers.get("content-type", TEXT)
-        return await run_in_threadpool(self._ask, Request(http.method, path, body, media, signed.party))
+        with self._budgets.at_work(signed.party):
+            body = await self._body(http, signed)
+            self._heard_from(signed.party)
+            media = http.headers.get("content-type", TEXT)
+            return await run_in_threadpool(self._ask, Request(http.method, path, body, media, signed.party))
 
     async def _body(self, http: HTTPRequest, signed: Signed) -> bytes:
         digest, parts, size = hashlib.sha256(), list[bytes](), 0

@@ -10,8 +10,9 @@ import msgspec
 from sqlalchemy import Connection, Row, func, select
 from starlette.responses import Response
 
+from mithaq.kernel import force
 from mithaq.kernel.errors import Refused
-from mithaq.kernel.force import InForce, Mandates, Standing
+from mithaq.kernel.force import InForce, Mandates
 from mithaq.kernel.mandate import Event
 from mithaq.kernel.records import events
 from mithaq.node import CATALOGUE
@@ -22,7 +23,7 @@ from mithaq.web.call import Call, as_json
 _ALL: Final = 2**53
 
 
-class _Standing:
+class Standing:
     """Agreements and clauses as our party sees them now, folded from what was committed: never from memory in motion."""
 
     def __init__(self, call: Call, connection: Connection) -> None:
@@ -30,7 +31,7 @@ class _Standing:
         for row in connection.execute(select(events)).mappings():
             mandates.add(Event(**row))
         seen = dict.fromkeys(call.node.peers, _ALL)
-        self.agreements: Mapping[str, Standing] = mandates.standings(call.node.party, _ALL, seen)
+        self.agreements: Mapping[str, force.Standing] = mandates.standings(call.node.party, _ALL, seen)
         self.clauses: Mapping[str, InForce] = mandates.in_force(call.node.party, _ALL, seen)
         self.today = dt.datetime.fromtimestamp(int(call.node.clock()), dt.UTC).date()
 
@@ -38,7 +39,7 @@ class _Standing:
 def agreements(call: Call) -> Response:
     """The standing of each agreement and amendment: who has signed, from when and until when it binds, its clauses."""
     with call.node.database.read() as connection:
-        standing = _Standing(call, connection)
+        standing = Standing(call, connection)
     return as_json({"agreements": [_agreement(call, standing, each) for each in sorted(standing.agreements)]})
 
 
@@ -46,7 +47,7 @@ def agreement(call: Call) -> Response:
     """One agreement with its text and with everything that was said about it."""
     reference = call.reference()
     with call.node.database.read() as connection:
-        standing = _Standing(call, connection)
+        standing = Standing(call, connection)
         history = agreements_records.history(connection, reference)
     if reference not in standing.agreements:
         raise Refused("api.not_found", value=reference, field="reference")
@@ -61,7 +62,7 @@ def agreement(call: Call) -> Response:
 def clauses(call: Call) -> Response:
     """Every clause that our party knows, and whether something can be said under it today."""
     with call.node.database.read() as connection:
-        standing = _Standing(call, connection)
+        standing = Standing(call, connection)
     found = []
     for reference, clause in sorted(standing.clauses.items()):
         told = _clause(reference, clause, standing.today)
@@ -117,7 +118,7 @@ def waiting(call: Call) -> Response:
     return as_json({"waiting": [_message(call, row) for row in rows]})
 
 
-def _agreement(call: Call, all_: _Standing, reference: str) -> dict[str, Any]:
+def _agreement(call: Call, all_: Standing, reference: str) -> dict[str, Any]:
     standing = all_.agreements[reference]
     text = standing.text
     found: dict[str, Any] = {
