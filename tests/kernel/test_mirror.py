@@ -298,3 +298,10 @@ def test_a_request_is_not_read_further_than_its_packages_may_be(node: Node, cloc
     assert (answer.status, answer.media) == (202, MIRROR_INFO)
     assert answer.body == f"{len(flood.entries)}\n{end}\n\n".encode()
     check_receipt(node, flood, ask(node, flood.add_entries(end, len(flood.entries))), len(flood.entries))
+
+
+def test_an_empty_tree_under_another_root_is_422_and_an_unreadable_note_400(node: Node) -> None:
+    origin = node.post.mirror("XB").origin
+    for text, status in ((f"{origin}\n0\n{'A' * 43}=\n\n\u2014 x AAAAAAAA\n", 422), (f"{origin}\n0\n", 400)):
+        request = Request("POST", "add-checkpoint", f"old 0\n\n{text}".encode(), party="XB")
+        assert ask(node, request).status == status

@@ -88,6 +88,9 @@ class Mirror:
             signed = note.open_checkpoint(offered, self.verifiers, self.origin)
         except Refused as refusal:
             return refused(404 if refusal.code == "note.origin" else 403, refusal)
+        except Malformed as failure:
+            # tlog-witness: an empty tree under another root is 422, where what cannot be read at all is 400.
+            return refused(422 if failure.code == "note.checkpoint_root" else 400, failure)
         checkpoint = signed.checkpoint
         if checkpoint.extensions:  # ML-DSA does not cover them, and a receipt would not be over the note that is served
             return refused(403, Refused("note.extensions", origin=self.origin))
