@@ -246,3 +246,18 @@ def test_two_first_starts_at_once_install_once(copy: Path) -> None:
     said = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [7, 7], said
     assert sum("First start" in errors for _, errors in said) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["exchange", "--help"], ["-h", "exchange"], [], ["--seconds", "5"], ["--json"]]
+)
+def test_a_bench_that_only_asks_for_help_installs_no_peers(copy: Path, arguments: list[str]) -> None:
+    run = start(copy, "bench", *arguments)
+    assert (run.returncode, run.stdout) == (7, " ".join(["started bench", *arguments]) + "\n"), run.stderr
+    assert not (copy / ".venv-bench").exists()
+
+
+@pytest.mark.parametrize("arguments", [["exchange"], ["--seconds", "5", "exchange", "--json"]])
+def test_a_bench_that_is_named_installs_its_peers(copy: Path, arguments: list[str]) -> None:
+    assert start(copy, "bench", *arguments).returncode == 7
+    assert (copy / ".venv-bench" / "installed.lock").exists()

@@ -16,10 +16,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mithaq.cli import checking, parser, proofs, remote, run, showing
+from mithaq.cli import checking, parser, proofs, remote, run, showing, standing
 from mithaq.cli.options import flag_of
 from mithaq.cli.output import Output, cleaned
-from mithaq.kernel import officials, words
+from mithaq.kernel import calendars, officials, words
+from mithaq.kernel.mandate import Clause
 from mithaq.node import CATALOGUE
 from mithaq.serve import serving
 from mithaq.settings import Home
@@ -313,6 +314,197 @@ def test_a_field_that_is_too_long_or_no_day_says_what_is_allowed(
     assert "[Rule: cli.form; Field: act.acknowledge_by]" in wrong.err
 
 
+@pytest.mark.parametrize(
+    "option, given, field, form",
+    [
+        ("--clause", "3", "clause", "agreement and clause, such as IR-2026-000005/3"),
+        ("--by", "the guard", "by", "an office of a party, such as"),
+        ("--subject", "", "act.subject", "one line of text"),
+        ("--to", "xb", "act.to[0]", "an office of a party, such as"),
+    ],
+)
+def test_a_field_of_another_form_says_which_form_is_needed(
+    terminal: Terminal, made: tuple[Homes, str], option: str, given: str, field: str, form: str
+) -> None:
+    homes, reference = made
+    argv = message(reference, homes.xa)
+    argv[argv.index(option) + 1] = given
+    told = terminal(*argv)
+    assert told.code == 4
+    assert f"[Rule: cli.value; Field: {field}]" in told.err
+    assert form in told.err
+    facts = terminal(*argv, "--json", "--language", "fa").json["facts"]
+    assert form in facts["form"]  # for programs the same in every language
+
+
+@pytest.mark.parametrize(
+    "text, field, form",
+    [
+        ({"title": {"en": "x"}}, "act.text.parties", "ISO 3166"),
+        ({"titel": {"en": "x"}}, "act.text.titel", "docs/agreements-as-data.md"),
+        ({"title": {"English": "x"}}, "act.text.title[key]", "ISO 639"),
+        (
+            {"title": {"en": "x"}, "parties": ["XA", "XB"], "clauses": [{"number": "x"}]},
+            "act.text.clauses[0].number",
+            "3.1",
+        ),
+        ([], "act.text", "docs/agreements-as-data.md"),
+    ],
+)
+def test_what_is_missing_within_a_proposed_text_is_named(
+    terminal: Terminal, made: tuple[Homes, str], text: object, field: str, form: str
+) -> None:
+    argv = [
+        "say",
+        "agreements.propose",
+        "--text",
+        json.dumps(text),
+        "--clause",
+        "charter",
+        "--by",
+        "XA/foreign-affairs",
+    ]
+    told = terminal(*argv, "--home", made[0].xa)
+    assert told.code == 4
+    assert f"[Rule: cli.value; Field: {field}]" in told.err
+    assert form in told.err
+
+
+def test_a_text_by_language_without_its_language_says_how_it_is_written(
+    terminal: Terminal, made: tuple[Homes, str]
+) -> None:
+    argv = ["say", "charter.open_office", "--office", "XA/border-guard", "--names", "Guard", "--clause", "charter"]
+    told = terminal(*argv, "--by", "XA/border-guard", "--home", made[0].xa)
+    assert told.code == 4
+    assert "LANGUAGE=TEXT" in told.err
+
+
+def test_an_option_that_an_act_does_not_have_shows_the_usage_of_the_act(
+    terminal: Terminal, made: tuple[Homes, str]
+) -> None:
+    told = terminal(*message(made[1], made[0].xa, "--color", "red"))
+    assert told.code == 2
+    assert "usage: mithaq say channel.say" in told.err
+    assert "--acknowledge-by" in told.err
+    assert "--color red" in told.err
+
+
+@pytest.mark.parametrize(
+    "tag, wanted",
+    [
+        (
+            "channel.say",
+            ["--to OFFICE", "IQ/traffic-police/basra", "--urgent", "--acknowledge-by", "2026-01-05T08:00:00Z"],
+        ),
+        ("channel.say", ["300 characters at most", "8,000 characters at most"]),
+        ("agreements.propose", ["docs/agreements-as-data.md"]),
+        ("agreements.bring_into_force", ["--agreement REF", "IR-2026-000005", "first day"]),
+        ("agreements.terminate", ["last day"]),
+    ],
+)
+def test_the_help_of_an_act_shows_examples_and_limits(
+    tag: str, wanted: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit):
+        parser.read(["say", tag, "--help"], "en")
+    told = capsys.readouterr().out
+    assert [each for each in wanted if each not in told] == []
+
+
+def _term(text: object) -> list[str]:
+    clause = msgspec.convert({"number": "1", "text": {"en": "x"}, **msgspec.to_builtins(text)}, Clause)
+    return list(standing.terms(clause, Output("en", as_json=False)))
+
+
+@pytest.mark.parametrize(
+    "due, after, told",
+    [
+        ("2026-03-31", "", "due: 31 March 2026"),
+        ("2026-02-31", "", "due: 2026-02-31"),
+        ("2026-03", "", "due: 2026-03"),
+        ("R/P6M", "", "due: every 6 months"),
+        ("P1Y", "the first meeting", "due: within 1 year after the first meeting"),
+        ("", "the first meeting", "due after the first meeting; no time was agreed"),
+        ("", "", "due: no time was agreed"),
+    ],
+)
+def test_a_duty_is_told_with_who_owes_it_to_whom_and_by_when(due: str, after: str, told: str) -> None:
+    duty = {"owed_by": "XA", "owed_to": ["XB", "XC"], "what": {"en": "Report"}, "due": due, "after": after}
+    lines = _term({"obliges": [{**duty, "verified": "a joint visit"}]})
+    assert lines == ["duty of XA towards XB, XC: Report", f"    {told}", "    verified by: a joint visit"]
+
+
+def test_a_permit_is_told_with_its_enclosures_and_how_long_they_are_kept() -> None:
+    allowed = {"to": ["XB/guard"], "media": ["image/*"], "max_bytes": 2**20, "keep_days": 30, "max_count": 2}
+    permit = {"act": "channel.say", "offices": ["XA/guard", "XB/guard"], "enclosures": allowed, "handling": "H1"}
+    assert _term({"permits": [permit]}) == [
+        "channel.say: XA/guard, XB/guard",
+        "    handling: H1",
+        "    enclosures: 2 at most, each up to 1 MiB, image/*; kept for 30 days",
+        "    to be opened by: XB/guard",
+    ]
+
+
+@pytest.mark.parametrize("what", [["clauses"], ["agreement", "REF"]])
+def test_what_a_clause_allows_to_be_enclosed_is_shown(
+    terminal: Terminal, made: tuple[Homes, str], what: list[str]
+) -> None:
+    homes, reference = made
+    argv = ["show", *(reference if each == "REF" else each for each in what), "--home", homes.xa]
+    shown = terminal(*argv).out
+    assert "enclosures: " in shown
+    assert "kept for" in shown
+    assert "to be opened by: " in shown
+    assert all("obliges" in each for each in terminal(*argv, "--json").json["clauses"])
+
+
+def test_the_log_names_a_proposed_text_and_counts_its_clauses(terminal: Terminal, made: tuple[Homes, str]) -> None:
+    homes, reference = made
+    text = terminal("show", "agreement", reference, "--home", homes.xa, "--json").json["text"]
+    for argv in (["log"], ["show", "statement", reference]):
+        shown = terminal(*argv, "--home", homes.xa).out
+        assert text["title"]["en"] in shown
+        assert f"; {len(text['clauses'])} clauses" in shown or "; 1 clause" in shown
+
+
+def test_days_are_in_the_readers_calendar(terminal: Terminal, made: tuple[Homes, str]) -> None:
+    homes, reference = made
+    today = calendars.today()
+    for argv in (["log"], ["show", "agreement", reference]):
+        persian = terminal(*argv, "--home", homes.xa, "--language", "fa").out
+        for calendar in ("solar_hijri", "gregorian"):
+            assert calendars.written(today, calendar, "fa") in persian
+        assert (
+            calendars.written(today, "gregorian", "ar") in terminal(*argv, "--home", homes.xa, "--language", "ar").out
+        )
+
+
+def test_a_moment_has_the_gregorian_day_beside_it_in_persian() -> None:
+    told = Output("fa", as_json=False).moment("2023-03-19T14:05:00Z")
+    assert told == "۲۸ اسفند ۱۴۰۱، ۱۴:۰۵ UTC (۱۹ مارس ۲۰۲۳)"
+    assert Output("ar", as_json=False).moment(0) == "١ كانون الثاني ١٩٧٠، ٠٠:٠٠ UTC"
+    assert Output("fa", as_json=False).moment("no moment\x1b") == "no moment\ufffd"
+
+
+@pytest.mark.parametrize("command", ["simulate", "bench"])
+def test_the_help_of_other_programs_is_in_the_readers_language(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = set()
+    for lang in words.LANGUAGES:
+        with pytest.raises(SystemExit) as ended:
+            run.main([command, "--help", "--language", lang])
+        assert ended.value.code == 0
+        told.add(capsys.readouterr().out)
+    assert len(told) == 3
+    assert sum("usage" in each for each in told) == 1
+
+
+def test_names_in_a_list_are_cleaned_too() -> None:
+    assert "\x1b" not in Output("en", as_json=False).word("to be opened by: {offices}", offices=["a\x1b[2J"])
+
+
 def test_what_would_steer_a_terminal_is_not_printed() -> None:
     assert cleaned("a\x1b[2Jb\u202ec\u200cd") == "a\ufffd[2Jb\ufffdc\u200cd"
 
@@ -557,6 +749,7 @@ def _sentences() -> set[str]:
     found: set[str] = {
         *proofs._STEPS.values(),
         *proofs._MARKS.values(),
+        "not compared",
         *checking._COUNTED.values(),
         *showing._STATES.values(),
     }

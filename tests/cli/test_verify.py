@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -164,3 +165,28 @@ def test_another_thread_is_refused_too() -> None:
         thread.start()
         thread.join()
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("lang", words.LANGUAGES)
+def test_the_statement_that_is_shown_is_json_as_it_stands(terminal: Terminal, file: Path, lang: str) -> None:
+    lines = terminal("verify", file, "--language", lang).out.splitlines()
+    shown = "\n".join(lines[1 : lines.index("")])
+    assert json.loads(shown) == terminal("verify", file, "--json").json["statement"]
+
+
+@pytest.mark.parametrize("party, absent", [("XA", "XB/mirror"), ("XB", "XA")])
+def test_keys_of_one_party_alone_leave_the_others_uncompared(
+    terminal: Terminal, made: tuple[Homes, str], file: Path, party: str, absent: str
+) -> None:
+    told = terminal("verify", file, "--keys", made[0].file(party))
+    assert told.code == 3
+    verdict = told.out.splitlines()[-1]
+    assert verdict.startswith("The file holds by itself. Not compared")
+    assert f"xa-xb.example/{absent}." in verdict
+    assert "whose keys these are: not compared" in told.out
+    assert terminal("verify", file, "--keys", made[0].file(party), "--json").json["verdict"] == "not_compared"
+    raw = file.read_bytes()
+    file.write_bytes(raw.replace(b"XA/foreign-affairs", b"XA/foreign-affairz"))
+    altered = terminal("verify", file, "--keys", made[0].file(party))
+    assert altered.code == 3
+    assert altered.out.splitlines()[-1].startswith("Refused")

@@ -69,10 +69,12 @@ def test_what_is_urgent_comes_first_and_the_earliest_deadline_before_others(pair
     assert waiting(b) == [soon, late, plain, whole]
 
 
-def test_a_message_to_a_party_whose_code_begins_alike_is_not_mine(pair: Pair, agreement: str) -> None:
-    a, b = pair
-    say(a, message("XA/border-guard/north"), f"{agreement}/1")
-    carry(a, b)
+def test_a_message_to_a_party_whose_code_begins_alike_is_not_mine(pair: Pair) -> None:
+    _, b = pair
+    with b.database.write() as connection:
+        row = {"thread_n": 0, "at": "", "by": "XA/x", "clause": "", "subject": "", "text": "", "urgent": False}
+        row |= {"party": "XA", "n": 0, "reference": "r", "thread": "r", "thread_party": "XA", "acknowledge_by": ""}
+        connection.execute(records.messages.insert(), {**row, "to": '["XBX/border-guard"]', "enclosures": "[]"})
     assert waiting(b) == []
 
 
@@ -80,6 +82,9 @@ def test_a_message_to_a_party_whose_code_begins_alike_is_not_mine(pair: Pair, ag
     "code, act",
     [
         ("channel.stranger", message("XZ/border-guard")),
+        ("channel.nobody_else", message("XA/border-guard")),
+        ("channel.nobody_else", message("XA/border-guard/south")),
+        ("channel.nobody_else", message("XA")),
         ("channel.deadline_without_urgency", message(acknowledge_by=LATER)),
         ("channel.deadline_without_urgency", message(urgent=True)),
         ("channel.deadline_in_past", message(urgent=True, acknowledge_by=START)),
@@ -92,6 +97,12 @@ def test_a_message_to_a_party_whose_code_begins_alike_is_not_mine(pair: Pair, ag
 def test_a_rule_refuses(pair: Pair, agreement: str, code: str, act: Any) -> None:
     a, _ = pair
     assert say(a, act, f"{agreement}/1") == code
+
+
+def test_a_copy_to_the_own_side_goes_beside_one_to_another_party(pair: Pair, agreement: str) -> None:
+    a, _ = pair
+    both = acts.Say("Gate", "It is open.", ("XA/border-guard/south", "XB/border-guard"))
+    assert say(a, both, f"{agreement}/1").startswith("XA-2026-")
 
 
 def test_only_who_was_written_to_or_began_it_replies(pair: Pair, agreement: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from typing import Any
 
 import msgspec
 
+from mithaq.cli import standing
 from mithaq.cli.output import Output
 from mithaq.kernel.errors import MithaqError
+from mithaq.kernel.mandate import Agreement
 from mithaq.kernel.statement import Codec, Statement
 from mithaq.node import CATALOGUE
 
@@ -69,11 +72,17 @@ def spoken(party: str, n: int, entry: bytes) -> Spoken:
 
 
 def _short(value: object, output: Output) -> str:
-    """A field in one line; what is a whole document (an agreement's text) is left to `show` and to JSON."""
+    """A field in one line; of an agreement its title and how many clauses, the rest is left to `show` and to JSON."""
     if isinstance(value, bool):
         return output.word("yes") if value else ""
+    if isinstance(value, Agreement):
+        return f"{standing.title(value, output)}; {output.counted('{n} clause', len(value.clauses))}"
     if isinstance(value, msgspec.Struct) or value is None or value == "":
         return ""
+    if isinstance(value, dt.datetime):
+        return output.moment(value)
+    if isinstance(value, dt.date):
+        return output.day(value)
     if isinstance(value, dict):
         return output.chosen(value)
     if isinstance(value, tuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +12,7 @@ from msgspec import inspect
 
 from mithaq.cli import files
 from mithaq.cli.output import Output
-from mithaq.kernel.act import Act, Kind
+from mithaq.kernel.act import CLAUSE, OFFICE, PARTY, REFERENCE, Act, Kind
 from mithaq.kernel.errors import Malformed
 from mithaq.kernel.statement import LIMIT
 from mithaq.kernel.text import ascii_digits, check_lines
@@ -24,6 +24,9 @@ RESERVED: Final = frozenset({"clause", "by", "enclose", "check", "home", "langua
 _NUMBERS: Final = (inspect.IntType, inspect.DateType, inspect.DateTimeType)
 _LISTS: Final = (inspect.VarTupleType, inspect.ListType, inspect.SetType, inspect.FrozenSetType)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_NAMED: Final = {PARTY: "XA", OFFICE: "OFFICE", REFERENCE: "REF", CLAUSE: "CLAUSE"}
+"""How a value is called in the help, by the pattern that it has."""
+_STEP: Final = re.compile(r"[A-Za-z_]+|\[[^\]]*\]")
 JSON_LIMIT: Final = 4 * LIMIT
 """Bytes of a JSON file that are read: an entry holds fewer, but people write with spaces."""
 
@@ -88,16 +91,42 @@ def _check_typed(name: str, value: object) -> None:
 
 
 def _told_better(kind: Kind, given: Mapping[str, object], reason: Malformed) -> Malformed:
-    """What is wrong with a field, where its own type says it: how long it may be, how a day or a moment is written."""
-    for field, plain, _ in fields(kind):
+    """What is wrong with a field, where its own type says it: how long it may be, how it is written."""
+    for field, plain, description in fields(kind):
         name, value = f"act.{field.encode_name}", given.get(field.encode_name)
-        if reason.facts.get("field") != name or value is None:
+        if value is None:
             continue
-        if isinstance(plain, inspect.StrType) and plain.max_length and len(str(value)) > plain.max_length:
-            return Malformed("cli.too_long", field=name, value=len(str(value)), limit=plain.max_length)
-        if isinstance(plain, inspect.DateType | inspect.DateTimeType):
-            return Malformed("cli.form", field=name, form=_metavar(plain))
+        told = str(reason.facts.get("field", ""))
+        if told.startswith((f"{name}.", f"{name}[")):
+            form = _described(field.type, _STEP.findall(told.removeprefix(name)))
+            return Malformed("cli.value", field=told, form=form or description) if form or description else reason
+        if told == name:
+            return _wrong(name, value, plain, description, reason)
     return reason
+
+
+def _wrong(name: str, value: object, plain: inspect.Type, description: str, reason: Malformed) -> Malformed:
+    if isinstance(plain, inspect.StrType) and plain.max_length and len(str(value)) > plain.max_length:
+        return Malformed("cli.too_long", field=name, value=len(str(value)), limit=plain.max_length)
+    if isinstance(plain, inspect.DateType | inspect.DateTimeType):
+        return Malformed("cli.form", field=name, form=_metavar(plain))
+    return Malformed("cli.value", field=name, form=description) if description else reason
+
+
+def _described(kind: inspect.Type, path: Sequence[str]) -> str:
+    """The description of what stands at a path within a type, else of the last thing around it that has one; may be empty."""
+    plain, description = _plain(kind)
+    if not path:
+        return description
+    step, rest = path[0], path[1:]
+    inner: inspect.Type | None = None
+    if isinstance(plain, inspect.StructType):
+        inner = next((each.type for each in plain.fields if each.encode_name == step), None)
+    elif isinstance(plain, _LISTS):
+        inner = plain.item_type
+    elif isinstance(plain, inspect.DictType):
+        inner = plain.key_type if step == "[key]" else plain.value_type
+    return (_described(inner, rest) if inner is not None else "") or description
 
 
 def act_from(given: object, kind: Any) -> Act:
@@ -105,10 +134,25 @@ def act_from(given: object, kind: Any) -> Act:
     try:
         act: Act = msgspec.convert(given, kind)
     except msgspec.ValidationError as failure:
-        message = str(failure)
-        field = message.rpartition("at `$.")[2].rstrip("`") if "at `$." in message else message.rpartition("`")[0]
-        raise Malformed("statement.malformed", field=f"act.{field.rpartition('`')[2][:120]}") from failure
+        raise Malformed("statement.malformed", field=f"act{_place(str(failure))[:120]}") from failure
     return act
+
+
+def _place(message: str) -> str:
+    """Where msgspec's sentence says that it is wrong, as `.text.parties`; what is missing or unknown is named itself."""
+    path = message.rpartition("`$")[2].rstrip("`") if "`$" in message else ""
+    if "missing required field `" in message or "unknown field `" in message:
+        return f"{path}.{message.partition('field `')[2].partition('`')[0]}"
+    return f"{path}[key]" if "at `key` in" in message else path
+
+
+def checked(name: str, value: str, kind: Any) -> str:
+    """What stands beside the act, `clause` or `by`, with the form that it must have in words when it has another."""
+    try:
+        found: str = msgspec.convert(value, kind)
+    except msgspec.ValidationError as failure:
+        raise Malformed("cli.value", field=name, form=_plain(inspect.type_info(kind))[1]) from failure
+    return found
 
 
 def decoded(text: str, field: str) -> object:
@@ -158,8 +202,9 @@ def _metavar(plain: inspect.Type) -> str:
         return "YYYY-MM-DDTHH:MM:SSZ"
     if isinstance(plain, inspect.DictType):
         return "LANGUAGE=TEXT"
-    if isinstance(plain, inspect.StrType) or _is_list_of_texts(plain):
-        return "TEXT"
+    text = _plain(plain.item_type)[0] if isinstance(plain, _LISTS) else plain
+    if isinstance(text, inspect.StrType):
+        return _NAMED.get(text.pattern or "", "TEXT")
     return "JSON|@FILE"
 
 
@@ -177,6 +222,8 @@ def _help(plain: inspect.Type, description: str, output: Output) -> str:
         parts.append(output.word("yes or no"))
     elif _metavar(plain).startswith("JSON"):
         parts.append(output.word("JSON, or the name of a JSON file after @"))
+    if isinstance(plain, inspect.StrType) and plain.max_length and _metavar(plain) == "TEXT":
+        parts.append(output.word("{limit} characters at most", limit=plain.max_length))
     return " ".join([*parts[:1], *(f"({each})" for each in parts[1:])])
 
 
@@ -186,7 +233,7 @@ def _value(plain: inspect.Type, value: Any, field: str) -> object:
     if isinstance(plain, inspect.DictType):
         pairs = [each.partition("=") for each in value]
         if any(not sign for _, sign, _ in pairs) or len({key for key, _, _ in pairs}) != len(pairs):
-            raise Malformed("statement.malformed", field=f"act.{field}")
+            raise Malformed("cli.value", field=f"act.{field}", form=_metavar(plain))
         return {key: text for key, _, text in pairs}
     if isinstance(plain, _NUMBERS):
         plainly = ascii_digits(value)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from mithaq.kernel import words
+from mithaq.kernel import calendars, words
 from mithaq.kernel.errors import MithaqError
 from mithaq.kernel.text import digits
 
@@ -20,6 +20,13 @@ _PDI: Final = "\u2069"
 _LRM: Final = "\u200e"
 _JOINERS: Final = {"\u200c", "\u200d"}
 _HIDDEN: Final = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_SOLAR: Final = "fa"
+_UNITS: Final = {
+    "D": "period of {n} day",
+    "W": "period of {n} week",
+    "M": "period of {n} month",
+    "Y": "period of {n} year",
+}
 _REPLACED: Final = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -41,7 +48,7 @@ class Output:
 
     def word(self, msgid: str, **facts: object) -> str:
         """A sentence of the interface, by its English wording, with references and names isolated."""
-        return words.say(msgid, self.lang, isolate=True, **_cleaned(facts))
+        return words.say(msgid, self.lang, isolate=True, **self._dated(_cleaned(facts)))
 
     def counted(self, msgid: str, n: int) -> str:
         """How many, with the plural forms of the language: `{n} entry`."""
@@ -49,7 +56,7 @@ class Output:
 
     def sentence(self, code: str, facts: Mapping[str, object]) -> Ready:
         """The sentence of a code."""
-        return Ready(words.sentence(code, _cleaned(facts), self.lang, isolate=True))
+        return Ready(words.sentence(code, self._dated(_cleaned(facts)), self.lang, isolate=True))
 
     def line(self, msgid: str, **facts: object) -> None:
         """Say a sentence; nothing when a program is listening."""
@@ -86,14 +93,46 @@ class Output:
         shown = digits(cleaned(text), self.lang)
         return Ready(shown.replace(" ", f"{_LRM} ") if self.right_to_left else shown)
 
-    def moment(self, at: dt.datetime | str | int) -> str:
-        """A moment in the reader's language; a stored ISO text is read as such."""
-        if not isinstance(at, str):
-            return words.moment(at, self.lang)
-        try:
-            return words.moment(dt.datetime.fromisoformat(at).astimezone(dt.UTC), self.lang)
-        except ValueError:
-            return cleaned(at)
+    def moment(self, at: dt.datetime | str | int) -> Ready:
+        """A moment in the reader's language; a stored ISO text is read as such.
+
+        Persian readers count by the Solar Hijri year: the Gregorian day stands beside it, for it is the one of the texts.
+        """
+        if isinstance(at, dt.datetime):
+            when = at
+        elif isinstance(at, int):
+            when = dt.datetime.fromtimestamp(at, dt.UTC)
+        else:
+            try:
+                when = dt.datetime.fromisoformat(at).astimezone(dt.UTC)
+            except ValueError:
+                return Ready(cleaned(at))
+        if self.lang != _SOLAR:
+            return Ready(words.moment(when, self.lang))
+        said = words.moment(when, self.lang, "solar_hijri")
+        return Ready(f"{said} ({calendars.written(when.date(), 'gregorian', self.lang)})")
+
+    def day(self, day: dt.date) -> Ready:
+        """A day in the reader's language and calendar."""
+        gregorian = calendars.written(day, "gregorian", self.lang)
+        if self.lang != _SOLAR:
+            return Ready(gregorian)
+        return Ready(f"{calendars.written(day, 'solar_hijri', self.lang)} ({gregorian})")
+
+    def _dated(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Days and moments among the facts, in the reader's calendar."""
+        found = dict(facts)
+        for name, value in facts.items():
+            if isinstance(value, dt.datetime):
+                found[name] = self.moment(value)
+            elif isinstance(value, dt.date):
+                found[name] = self.day(value)
+        return found
+
+    def period(self, period: str) -> str:
+        """A period such as `P6M`, in words: six months."""
+        count, unit = int(period[1:-1]), period[-1]
+        return self.counted(_UNITS[unit], count)
 
     def chosen(self, texts: Mapping[str, str]) -> str:
         """The reader's language of a text, else English, else whichever is there: never a translation of ours."""
@@ -116,10 +155,12 @@ class Output:
     def problem(self, reason: MithaqError, code: int) -> None:
         """An error: its sentence, then in brackets its code, with clause and field where they are known."""
         facts = _cleaned(reason.facts)
+        form = facts.get("form")  # in words, by their English wording, or such as YYYY-MM-DD
+        told = {**facts, "form": Ready(self.word(form))} if isinstance(form, str) else facts
         if facts.get("clause") or facts.get("field"):
-            message = words.explained(reason.code, facts, self.lang, isolate=True)
+            message = words.explained(reason.code, self._dated(told), self.lang, isolate=True)
         else:
-            message = f"{self.sentence(reason.code, facts)} [{self.code(reason.code)}]"
+            message = f"{self.sentence(reason.code, told)} [{self.code(reason.code)}]"
         self._ended(reason.code, message, facts, code)
 
     def usage(self, usage: str, message: str, code: int) -> None:
@@ -151,7 +192,10 @@ def lines_of(text: str) -> Sequence[str]:
 
 
 def _cleaned(facts: Mapping[str, object]) -> dict[str, Any]:
-    return {
-        name: cleaned(value) if isinstance(value, str) and not isinstance(value, Ready) else value
-        for name, value in facts.items()
-    }
+    return {name: _clean(value) for name, value in facts.items()}
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_clean(each) for each in value]
+    return cleaned(value) if isinstance(value, str) and not isinstance(value, Ready) else value

@@ -47,6 +47,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(self.format_usage(), message)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """What a command does not know is told with its own usage, not with that of the whole program."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(vars(argparse)["_"]("unrecognized arguments: %s") % " ".join(rest))
+        return found, rest
+
 
 def read(argv: Sequence[str], lang: str) -> argparse.Namespace:
     """The arguments of a command; UsageError when they make no sense. `--help` and `--version` print and leave."""
@@ -175,7 +182,13 @@ def _add_circumstances(parser: argparse.ArgumentParser, output: Output, *, requi
     absent = argparse.SUPPRESS
     clause = word("the clause that allows it: IR-2026-000005/3, or charter")
     group.add_argument("--clause", required=required, default=absent, metavar="CLAUSE", help=clause)
-    group.add_argument("--by", required=required, default=absent, metavar="OFFICE", help=word("the office that speaks"))
+    group.add_argument(
+        "--by",
+        required=required,
+        default=absent,
+        metavar="OFFICE",
+        help=word("the office that speaks, such as IR/border-guard"),
+    )
     enclosure = word("a file to seal, its media type, the offices that may open it; repeat for more than one")
     group.add_argument("--enclose", action="append", default=absent, metavar="FILE:MEDIA:OFFICE,...", help=enclosure)
     check = word("only tell what would be said, or what stands against it")

@@ -14,7 +14,7 @@ from mithaq.cli.offline import offline
 from mithaq.cli.output import Output, lines_of
 from mithaq.kernel import pairing, proof
 from mithaq.kernel.errors import Malformed
-from mithaq.kernel.proof import Evidence, Finding
+from mithaq.kernel.proof import Evidence, Finding, Findings
 
 REFUSED: Final = 3
 _STEPS: Final = {
@@ -24,6 +24,7 @@ _STEPS: Final = {
     4: "the statement stands in the log",
     5: "whose keys these are",
 }
+_NOT_GIVEN: Final = "evidence.keys_not_given"
 _MARKS: Final = {True: "holds", False: "does not hold", None: "cannot be told from the file"}
 
 
@@ -39,22 +40,12 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
     _show_statement(evidence, output)
     for each in findings.items:
         said = output.sentence(each.code, _readable(each, output))
-        output.text(
-            f"({output.digits(str(each.step))}) {output.word(_STEPS[each.step])}: {output.word(_MARKS[each.ok])}"
-        )
+        mark = "not compared" if each.code == _NOT_GIVEN else _MARKS[each.ok]
+        output.text(f"({output.digits(str(each.step))}) {output.word(_STEPS[each.step])}: {output.word(mark)}")
         output.text(f"    {said}")
-    if findings.trusted:
-        verdict, line = "trusted", "Verified, with the keys that you gave."
-    elif findings.ok and arguments.keys:
-        verdict, line = "ok", "Nothing is wrong, but the file shows no receipt of another party."
-    elif findings.ok:
-        verdict, line = (
-            "ok",
-            "The file holds by itself. Whose keys these are, it cannot show: compare the fingerprints, or give --keys.",
-        )
-    else:
-        verdict, line = "refused", "Refused: do not rely on this file."
-    output.line(line)
+    absent = [str(each.facts["name"]) for each in findings.items if each.code == _NOT_GIVEN]
+    verdict, line = _verdict(findings, given=bool(arguments.keys), absent=bool(absent))
+    output.line(line, names=absent)
     output.result(
         {
             "verdict": verdict,
@@ -64,6 +55,28 @@ def _verify(arguments: argparse.Namespace, output: Output) -> int:
         }
     )
     return 0 if findings.ok else REFUSED
+
+
+def _verdict(findings: Findings, *, given: bool, absent: bool) -> tuple[str, str]:
+    """(for programs, for people). Keys of one party alone leave the other's uncompared, which is no sign of a fault."""
+    wrong = [each for each in findings.items if each.ok is False and each.code != _NOT_GIVEN]
+    if findings.trusted:
+        verdict, line = "trusted", "Verified, with the keys that you gave."
+    elif findings.ok and given:
+        verdict, line = "ok", "Nothing is wrong, but the file shows no receipt of another party."
+    elif findings.ok:
+        verdict, line = (
+            "ok",
+            "The file holds by itself. Whose keys these are, it cannot show: compare the fingerprints, or give --keys.",
+        )
+    elif absent and not wrong:
+        verdict, line = (
+            "not_compared",
+            "The file holds by itself. Not compared, because their keys were not given: {names}. Give their pairing files too.",
+        )
+    else:
+        verdict, line = "refused", "Refused: do not rely on this file."
+    return verdict, line
 
 
 def _trusted(paths: Sequence[str]) -> dict[str, list[str]] | None:
@@ -92,7 +105,7 @@ def _show_statement(evidence: Evidence, output: Output) -> None:
     said = _decoded(evidence.statement)
     pretty = msgspec.json.format(msgspec.json.encode(said), indent=2).decode() if isinstance(said, dict) else str(said)
     for line in lines_of(pretty):
-        output.text(f"    {output.isolated(line)}")
+        output.text(f"    {line}")  # without isolates: what is copied from here is the JSON as it stands
     output.text()
 
 

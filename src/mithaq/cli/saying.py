@@ -111,7 +111,9 @@ def _saying(arguments: argparse.Namespace, home: Home, output: Output) -> Saying
     kind = CATALOGUE[arguments.act]
     if arguments.act == "charter.open_office" and arguments.field_recipient is None:
         arguments.field_recipient = _own_recipient(home, arguments.field_office)
-    return Saying(options.act_of(kind, arguments), arguments.clause, arguments.by)
+    act = options.act_of(kind, arguments)
+    clause = options.checked("clause", arguments.clause, ClauseReference)
+    return Saying(act, clause, options.checked("by", arguments.by, Office))
 
 
 def _check_typed(arguments: argparse.Namespace) -> None:

@@ -86,6 +86,8 @@ def agreement(reader: Reader, output: Output, reference: str) -> Shown:
     if not clauses:  # an amendment that waits has clauses of its own, in no force
         for clause in found.text.clauses:
             output.text(f"{output.code(f'{reference}/{clause.number}')}  {output.chosen(clause.text)}")
+            for line in standing.terms(clause, output):
+                output.text(f"    {line}")
     history = [plain(row) for row in agreements_records.history(reader.connection, reference)]
     for row in history:
         output.text(f"{output.moment(row['at'])}  {output.code(row['by'])}  {output.word(row['what'])}")
@@ -104,9 +106,10 @@ def _clause(name: str, each: InForce, output: Output) -> Shown:
     says = output.word(msgid, **facts)
     output.text(f"{output.code(name)}  {output.chosen(each.clause.text)}")
     output.text(f"    {says}")
-    for line in standing.permits(each, output):
+    for line in standing.terms(each.clause, output):
         output.text(f"    {line}")
-    return {"clause": name, "standing": says, "text": each.clause.text, "permits": each.permits, "since": each.since}
+    told = {"clause": name, "standing": says, "text": each.clause.text, "permits": each.permits}
+    return {**told, "obliges": each.clause.obliges, "since": each.since}
 
 
 def messages(reader: Reader, output: Output) -> list[Shown]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator
 
-from mithaq.cli.output import Output
+from mithaq.cli.output import Output, Ready
+from mithaq.kernel import words
 from mithaq.kernel.force import InForce, Standing
-from mithaq.kernel.mandate import Agreement
+from mithaq.kernel.mandate import Agreement, Clause, Duty, Enclosures
 
 
 def standing_of(standing: Standing, party: str, today: dt.date) -> tuple[str, dict[str, object]]:
@@ -55,9 +56,52 @@ def title(text: Agreement, output: Output) -> str:
     return f"{output.chosen(text.title)}{mark}"
 
 
-def permits(clause: InForce, output: Output) -> Sequence[str]:
-    """One line for each act that a clause permits."""
-    return [
-        f"{output.code(act)}: {', '.join(output.code(office) for permit in each for office in permit.offices)}"
-        for act, each in clause.permits.items()
-    ]
+def terms(clause: Clause, output: Output) -> Iterator[str]:
+    """What a clause permits, with the enclosures that go with it, and what it obliges to, line by line."""
+    for permit in clause.permits:
+        yield f"{output.code(permit.act)}: {', '.join(output.code(office) for office in permit.offices)}"
+        if permit.handling:
+            yield "    " + output.word("handling: {value}", value=permit.handling)
+        if permit.enclosures is not None:
+            yield from _enclosures(permit.enclosures, output)
+    for duty in clause.obliges:
+        yield from _duty(duty, output)
+
+
+def _enclosures(allowed: Enclosures, output: Output) -> Iterator[str]:
+    said: dict[str, object] = {
+        "count": allowed.max_count,
+        "size": Ready(words.size(allowed.max_bytes, output.lang)),
+        "media": allowed.media,
+        "days": Ready(output.period(f"P{allowed.keep_days}D")),
+    }
+    yield "    " + output.word("enclosures: {count} at most, each up to {size}, {media}; kept for {days}", **said)
+    yield "    " + output.word("to be opened by: {offices}", offices=allowed.to)
+
+
+def _duty(duty: Duty, output: Output) -> Iterator[str]:
+    what = Ready(output.chosen(duty.what))
+    yield output.word("duty of {party} towards {to}: {what}", party=duty.owed_by, to=duty.owed_to, what=what)
+    yield f"    {_due(duty, output)}"
+    if duty.verified:
+        yield "    " + output.word("verified by: {value}", value=duty.verified)
+
+
+def _due(duty: Duty, output: Output) -> str:
+    """When it is owed: a period counted from an event, a recurrence, a day or a month, or nothing that was agreed."""
+    due = duty.due
+    if due.startswith("R/"):
+        return output.word("due: every {period}", period=Ready(output.period(due[2:])))
+    if due.startswith("P"):
+        period = Ready(output.period(due))
+        return output.word("due: within {period} after {event}", period=period, event=duty.after)
+    if due.count("-") == 2:
+        try:
+            return output.word("due: {day}", day=dt.date.fromisoformat(due))
+        except ValueError:  # the pattern lets the 31st of June pass
+            return output.word("due: {day}", day=due)
+    if due:
+        return output.word("due: {day}", day=due)
+    if duty.after:
+        return output.word("due after {event}; no time was agreed", event=duty.after)
+    return output.word("due: no time was agreed")

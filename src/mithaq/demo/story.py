@@ -24,6 +24,7 @@ COMMISSION: Final = "ir-iq.example"
 PORTS: Final = (8461, 8462)
 BACKLOG: Final = 1000
 GROUP: Final = 100
+_RLM, _LRI, _PDI = "\u200f", "\u2066", "\u2069"
 POST_OF: Final = {"IR": "IR/border-guard/mehran", "IQ": "IQ/border-guard/zurbatiyah"}
 
 
@@ -36,6 +37,10 @@ class Story:
 
     def __init__(self, folder: Path, ports: tuple[int, int], lang: str) -> None:
         self.lang: Final = lang
+        self.mark: Final = _RLM if words.direction(lang) == "rtl" else ""
+        self.names: Final[dict[str, Any]] = {**agreements.parties()}
+        for offices in agreements.offices().values():
+            self.names.update(offices)
         self.folder: Final = folder
         self.ir: Final = Side("IR", folder, ports[0])
         self.iq: Final = Side("IQ", folder, ports[1])
@@ -56,7 +61,25 @@ class Story:
 
     def tell(self, msgid: str, *, deeper: bool = False, **facts: Any) -> None:
         """One line of the story in the reader's language."""
-        print("       " if deeper else "   ", words.say(msgid, self.lang, **facts), flush=True)
+        self.show(words.say(msgid, self.lang, isolate=True, **facts), deeper=deeper)
+
+    def show(self, line: str, *, deeper: bool = False) -> None:
+        """A line that is put together already. A mark before it: one that begins with Latin letters runs from the right too."""
+        print(f"{self.mark}{'        ' if deeper else '    '}{line}", flush=True)
+
+    def code(self, text: str) -> str:
+        """A reference, a path or digits: from left to right in every line."""
+        return f"{_LRI}{text}{_PDI}" if self.mark else text
+
+    def named(self, code: str) -> str:
+        """A party or an office by its name in the reader's language, with its code beside it."""
+        texts = self.names.get(code, {})
+        name = texts.get(self.lang, texts.get("en", ""))
+        return f"{name} ({self.code(code)})" if name else self.code(code)
+
+    def written(self, msgid: str, **facts: Any) -> str:
+        """What the officials of the story write: in the reader's language, and without marks, for it stands in a log."""
+        return words.say(msgid, self.lang, **facts)
 
     # --- 1 ------------------------------------------------------------------------------------------------------
 
@@ -67,19 +90,20 @@ class Story:
             made = side.make(COMMISSION, dict(names[side.party]), sorted(offices[side.party]))
             self.tell(
                 "{party}: new keys and a folder of its own" if made else "{party}: reuses its folder and keys",
-                party=side.party,
+                party=self.named(side.party),
             )
         files = {side.party: pairing.parse(side.home.own_pairing_file(side.party).read_bytes()) for side in self.sides}
         digits = pairing.fingerprint(*files.values())
         self.tell("Both officers read these digits to one another; they must be the same:")
         groups = digits.split()
         for start in (0, 6):
-            print("       ", "  ".join(text.digits(group, self.lang) for group in groups[start : start + 6]))
+            line = [self.code(text.digits(group, self.lang)) for group in groups[start : start + 6]]
+            self.show(f"{_LRI}{'  '.join(line)}{_PDI}" if self.mark else "  ".join(line), deeper=True)
         self.ir.home.accept(files["IQ"])
         self.iq.home.accept(files["IR"])
         for side in self.sides:
             side.start()
-            self.tell("{party}: its node answers at {address}", party=side.party, address=side.address)
+            self.tell("{party}: its node answers at {address}", party=self.named(side.party), address=side.address)
 
     # --- 2 ------------------------------------------------------------------------------------------------------
 
@@ -90,8 +114,8 @@ class Story:
             reference = known.get(agreed.hash()) or self._conclude(agreed)
             self.references[name] = reference
             title = agreed.title.get(self.lang, agreed.title["en"])
-            print(f"    {reference}  {title}")
-            print(f"        {agreed.marked.get(self.lang, '')}")
+            self.show(f"{self.code(reference)}  {title}")
+            self.show(agreed.marked.get(self.lang, ""), deeper=True)
             cited = sum(len(clause.cites) for clause in agreed.clauses)
             self.tell(
                 "{clauses} clauses, {cited} sentences of the reports cited, in force for both sides",
@@ -137,44 +161,47 @@ class Story:
             content=letter.encode(),
         )
         enclosure = msgspec.json.decode(answer.content)
-        act = {"do": "channel.say", "subject": "Lane 3", "text": "Please see the enclosure.", "to": [to]}
+        act = {"do": "channel.say", "to": [to]}
+        act |= {"subject": self.written("Lane 3"), "text": self.written("Please see the enclosure.")}
         self.message = self.ir.say(act, clause, POST_OF["IR"], [enclosure])
         self.tell(
             "{by} says {reference} under clause {clause}, sealed to {to}",
-            by=POST_OF["IR"],
+            by=self.named(POST_OF["IR"]),
             reference=self.message,
             clause=clause,
-            to=to,
+            to=self.named(to),
         )
         self.iq.wait_for(
             "/api/v1/waiting", lambda found: any(each["reference"] == self.message for each in found["waiting"])
         )
         n = int(self.message.rsplit("-", 1)[1])
         self.ir.wait_for("/api/v1/receipts", lambda found: any(each["size"] > n for each in found["received"]))
-        self.tell("Delivered; {party} has receipted it with both its signatures", party="IQ")
+        self.tell("Delivered; {party} has receipted it with both its signatures", party=self.named("IQ"))
         opened = self._open(enclosure["digest"], to)
         if opened != letter.encode():
             raise Failed("demo.enclosure_differs")
-        self.tell("Opened by {office}: {text}", office=to, text=letter)
+        self.tell("Opened by {office}: {text}", office=self.named(to), text=letter)
         try:
             self._open(enclosure["digest"], "IQ/customs")
         except Problem as problem:
             self.tell(
-                "{office} was not named and cannot open it: {reason}", office="IQ/customs", reason=self._reason(problem)
+                "{office} was not named and cannot open it: {reason}",
+                office=self.named("IQ/customs"),
+                reason=self._reason(problem),
             )
         else:
             raise Failed("demo.third_office_opened")
         self.iq.say({"do": "channel.acknowledge", "message": self.message}, clause, to)
         path = f"/api/v1/messages/{self.message}"
         self.ir.wait_for(path, lambda found: found["messages"][0]["acknowledged"])
-        self.tell("{office} has acknowledged it, and {party} knows", office=to, party="IR")
+        self.tell("{office} has acknowledged it, and {party} knows", office=self.named(to), party=self.named("IR"))
 
     def _open(self, digest: str, office: str) -> bytes:
         def there(answer: Any) -> bool:
             return any(each["digest"] == digest and each["state"] == "held" for each in answer["enclosures"])
 
         self.iq.wait_for("/api/v1/enclosures", there)
-        question = {"office": office, "reason": "to prepare the lane"}
+        question = {"office": office, "reason": self.written("to prepare the lane")}
         return self.iq.call("GET", f"/api/v1/enclosures/{digest}", params=question).content
 
     def _talk_clause(self) -> str:
@@ -184,12 +211,14 @@ class Story:
 
     def refuse(self) -> None:
         """No clause; a clause that does not name the act; an office that is not entitled; a suspended clause."""
-        act = {"do": "channel.say", "subject": "Test", "text": "This must not be said.", "to": [POST_OF["IQ"]]}
+        act = {"do": "channel.say", "to": [POST_OF["IQ"]]}
+        act |= {"subject": self.written("Lane 3"), "text": self.written("This must not be said.")}
         pact, border = self.references["security-pact"], self.references["border-memorandum"]
         self._must_refuse("mandate.no_clause", act, "", POST_OF["IR"])
         self._must_refuse("mandate.act_not_named", act, f"{pact}/1", POST_OF["IR"])
         self._must_refuse("mandate.office_not_entitled", act, f"{pact}/4", "IR/customs")
-        suspend = {"do": "agreements.suspend", "agreement": border, "clause": "3", "reason": "Works at the post."}
+        reason = self.written("Works at the post.")
+        suspend = {"do": "agreements.suspend", "agreement": border, "clause": "3", "reason": reason}
         self.iq.say(suspend, f"{border}/4", "IQ/foreign-affairs")
         self._wait_for_agreement(self.ir, border, lambda found: found["suspended"])
         self._must_refuse("mandate.suspended", act, f"{border}/3", POST_OF["IR"])
@@ -210,7 +239,11 @@ class Story:
 
     def _reason(self, problem: Problem) -> str:
         code, facts = str(problem.details.get("code")), problem.details.get("facts", {})
-        return words.explained(code, facts, self.lang) if words.known(code) else str(problem.details.get("detail"))
+        return (
+            words.explained(code, facts, self.lang, isolate=True)
+            if words.known(code)
+            else str(problem.details.get("detail"))
+        )
 
     # --- 5 ------------------------------------------------------------------------------------------------------
 
@@ -218,15 +251,15 @@ class Story:
         """Stop, say, start, count."""
         before = self.iq.get("/api/v1/statements/IR", params={"from": 0, "limit": 1})["size"]
         self.iq.stop()
-        self.tell("{party} is stopped", party="IQ")
+        self.tell("{party} is stopped", party=self.named("IQ"))
         clause, by = self._talk_clause(), POST_OF["IR"]
         said: list[str] = []
         for start in range(0, BACKLOG, GROUP):
             acts = [
                 {
                     "do": "channel.say",
-                    "subject": f"Count {start + each}",
-                    "text": "A bus has passed.",
+                    "subject": self.written("Count {n}", n=start + each),
+                    "text": self.written("A bus has passed."),
                     "to": [POST_OF["IQ"]],
                 }
                 for each in range(GROUP)
@@ -235,19 +268,22 @@ class Story:
             outcomes = msgspec.json.decode(self.ir.call("POST", "/api/v1/say", content=body).content)["outcomes"]
             said += [outcome["reference"] for outcome in outcomes]
             self._progress(len(said))
-        self.tell("IR has said {count} statements; none is lost, all wait", count=words.number(len(said), self.lang))
+        self.tell(
+            "{party} has said {count} statements; none is lost, all wait", party=self.named("IR"), count=len(said)
+        )
         self.iq.start()
-        self.tell("{party} is back", party="IQ")
+        self.tell("{party} is back", party=self.named("IQ"))
         last = before + len(said)
         self.ir.wait_for("/api/v1/receipts", lambda found: any(each["size"] >= last for each in found["received"]))
         there = self._references_at_iq(last - len(said), last)
         if there != said:
             raise Failed("demo.lost_or_doubled")
-        self.tell("All {count} are there, each once, and receipted", count=words.number(len(said), self.lang))
+        self.tell("All {count} are there, each once, and receipted", count=len(said))
 
     def _progress(self, count: int) -> None:
         if sys.stdout.isatty():
-            print(f"\r    {words.number(count, self.lang)} / {words.number(BACKLOG, self.lang)}", end="", flush=True)
+            far = self.code(f"{words.number(count, self.lang)} / {words.number(BACKLOG, self.lang)}")
+            print(f"\r{self.mark}    {far}", end="", flush=True)
             if count >= BACKLOG:
                 print()
 
@@ -319,10 +355,8 @@ def _run(story: Story, *, stay: bool) -> int:
         return _failed(story, 0, failure)
     steps = story.steps()
     for number, (title, step) in enumerate(steps, 1):
-        print(
-            f"{text.digits(number, story.lang)}/{text.digits(len(steps), story.lang)}  {words.say(title, story.lang)}",
-            flush=True,
-        )
+        place = story.code(f"{text.digits(number, story.lang)}/{text.digits(len(steps), story.lang)}")
+        print(f"{story.mark}{place}  {words.say(title, story.lang)}", flush=True)
         try:
             step()
         except (MithaqError, Problem, Failed) as failure:
@@ -338,17 +372,21 @@ def _failed(story: Story, number: int, failure: Exception) -> int:
         code, facts = failure.code, failure.facts
     elif isinstance(failure, Problem):
         code, facts = str(failure.details.get("code")), dict(failure.details.get("facts", {}))
-    sentence = words.explained(code, facts, story.lang) if words.known(code) else f"{type(failure).__name__}: {failure}"
+    sentence = (
+        words.explained(code, facts, story.lang, isolate=True)
+        if words.known(code)
+        else f"{type(failure).__name__}: {failure}"
+    )
     if number:
         sentence = words.say("Step {number} did not hold: {reason}", story.lang, number=number, reason=sentence)
-    print(sentence, file=sys.stderr)
+    print(f"{story.mark}{sentence}", file=sys.stderr)
     return 1
 
 
 def _stay(story: Story) -> None:
     """Until Ctrl-C, or until a node ends by itself."""
     for side in story.sides:
-        story.tell("{party}: its node answers at {address}", party=side.party, address=side.address)
+        story.tell("{party}: its node answers at {address}", party=story.named(side.party), address=side.address)
     story.tell("Both stay up until you press Ctrl-C")
     ended = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):

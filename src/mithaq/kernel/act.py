@@ -23,20 +23,26 @@ CLAUSE: Final = r"^(charter|[A-Z0-9][A-Z0-9-]{0,15}-[0-9]{4}-[0-9]{6,12}/[0-9]{1
 
 PartyCode = Annotated[str, Meta(pattern=PARTY, description="ISO 3166 code of a party, such as IR")]
 Office = Annotated[
-    str, Meta(pattern=OFFICE, max_length=220, description="an organ of a party: IQ/traffic-police/basra")
+    str, Meta(pattern=OFFICE, max_length=220, description="an office of a party, such as IQ/traffic-police/basra")
 ]
-Reference = Annotated[str, Meta(pattern=REFERENCE, max_length=40, description="the speaker's number: IR-2026-000123")]
+Reference = Annotated[
+    str, Meta(pattern=REFERENCE, max_length=40, description="a statement's reference, such as IR-2026-000123")
+]
 ClauseReference = Annotated[
-    str, Meta(pattern=CLAUSE, max_length=60, description="agreement and clause: IR-2026-000005/3")
+    str,
+    Meta(pattern=CLAUSE, max_length=60, description="agreement and clause, such as IR-2026-000005/3, or charter"),
 ]
 ClauseNumber = Annotated[
-    str, Meta(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){0,3}\Z", description="the clause within its text: 3.1")
+    str,
+    Meta(
+        pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){0,3}\Z", description="the number of a clause within its text, such as 3.1"
+    ),
 ]
 Line = Annotated[str, Meta(pattern=r"^[^\n\t]*\Z", min_length=1, max_length=300, description="one line of text")]
 Words = Annotated[str, Meta(min_length=1, max_length=8000, description="text, in the language it was written in")]
-Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}\Z", description="ISO 639 code of a language")]
+Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}\Z", description="ISO 639 code of a language, such as fa")]
 Texts = Annotated[dict[Language, Words], Meta(min_length=1, max_length=12, description="the same text by language")]
-Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="SHA-256, lower-case hexadecimal")]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="SHA-256, 64 lower-case hexadecimal digits")]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1, description="a whole number, zero or more")]
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
+from mithaq.kernel import words
 from mithaq.simulation.world import World
 
 WORKERS = 2
@@ -38,16 +41,30 @@ def live(seed: int, hours: float) -> Outcome:
     return Outcome(seed, len(parties), world.statements, world.crashes, world.audit.violations, seconds, world.trace)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command; 0 when every invariant held in every world, else 1."""
-    parser = argparse.ArgumentParser(prog="mithaq simulate", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=20, help="how many worlds (default 20)")
-    parser.add_argument("--hours", type=float, default=24.0, help="virtual hours of each (default 24)")
-    parser.add_argument("--seed", type=int, default=None, help="only this seed: a failure told again")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    """What was asked for; help and errors in the language of the locale."""
+    word = partial(words.say, lang=words.language(environ=os.environ))
+    about = word("days of two or three nodes in seconds, with losses and crashes")
+    parser = argparse.ArgumentParser(prog="mithaq simulate", description=about)
+    seeds, hours = (
+        word("how many worlds, {n} when left out", n=20),
+        word("virtual hours of each, {n} when left out", n=24),
+    )
+    parser.add_argument("--seeds", type=int, default=20, metavar="N", help=seeds)
+    parser.add_argument("--hours", type=float, default=24.0, metavar="N", help=hours)
+    seed = word("this world alone: a failure told again")
+    parser.add_argument("--seed", type=int, default=None, metavar="N", help=seed)
+    parser.add_argument("--json", action="store_true", help=word("one JSON object as the last line"))
+    parser.add_argument("--language", choices=words.LANGUAGES, help=word("the language of the messages"))
     options = parser.parse_args(argv)
     if options.seeds < 1 or options.hours <= 0:
-        parser.error("--seeds and --hours must be above zero")
+        parser.error(word("--seeds and --hours must be above zero"))
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; 0 when every invariant held in every world, else 1."""
+    options = _options(argv)
     seeds = [options.seed] if options.seed is not None else list(range(options.seeds))
     began = time.perf_counter()
     print(f"{'seed':>6} {'nodes':>5} {'statements':>10} {'crashes':>7} {'violations':>10} {'seconds':>8}  trace")

@@ -12,7 +12,7 @@ from mithaq.kernel.records import Fact, record_table
 from mithaq.kernel.statement import Statement, split_reference
 from mithaq.services.channel import acts
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 messages = record_table(
     "channel_messages",

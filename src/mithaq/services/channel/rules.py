@@ -15,11 +15,13 @@ from mithaq.services.channel import acts, records
 
 
 def say(act: acts.Say, said: Statement[Any], view: View) -> None:
-    """The addressees belong to parties of the agreement; urgency and a deadline to acknowledge go together."""
+    """Addressees are of parties of the agreement, one at least of another one; urgency and a deadline go together."""
     parties = view.clauses()[said.clause].parties
     for position, office in enumerate(act.to):
         if office.partition("/")[0] not in parties:
             raise Refused("channel.stranger", clause=said.clause, office=office, field=f"act.to[{position}]")
+    if all(office.partition("/")[0] == said.party for office in act.to):
+        raise Refused("channel.nobody_else", clause=said.clause, party=said.party, field="act.to")
     if act.urgent != (act.acknowledge_by is not None):
         raise Refused("channel.deadline_without_urgency", clause=said.clause, field="act.acknowledge_by")
     if act.acknowledge_by is not None and act.acknowledge_by <= said.at:
