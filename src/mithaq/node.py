@@ -32,13 +32,13 @@ from mithaq.kernel.statement import Enclosure, Statement
 from mithaq.kernel.stories import Send
 from mithaq.kernel.tables import RECORDS, speakers, state
 from mithaq.kernel.writer import Writer
-from mithaq.services import agreements, channel, charter
+from mithaq.services import agreements, channel, charter, meetings, obligations
 from mithaq.services.charter import acts as charter_acts
 from mithaq.services.charter import records as charter_records
 from mithaq.services.charter.disputes import Disputes
 from mithaq.services.charter.rules import SEEN_AHEAD
 
-SERVICES: Final = (agreements, channel, charter)
+SERVICES: Final = (agreements, channel, charter, meetings, obligations)
 CHARTER_ACTS: Final = (
     "agreements.bring_into_force",
     "agreements.decline",

@@ -19,7 +19,10 @@ _RESUMABLE: Final = "agreements.resume"
 _KEPT_ANSWERS: Final = 256
 _KEPT_ENTITLED: Final = 4096
 _KEPT_STANDINGS: Final = 65_536
-"""Clauses in all kept answers together: an answer holds every clause that a speaker sees, and any party may propose many."""
+"""Standings in all kept answers together: any party may propose many texts, and say one thing a day."""
+_KEPT_FOLDS: Final = 16
+_SAID_AHEAD: Final = frozenset({"notified", "terminated"})
+"""Events whose day is that of their effect; of the others it is the day when they were said."""
 
 
 class Standing:
@@ -82,18 +85,27 @@ class Mandates:
         self._charter = frozenset(charter)
         self._events: dict[str, list[tuple[int, int, Event]]] = {}
         self._texts: dict[str, Agreement] = {}
+        self._obliging: set[str] = set()
+        self._left: dict[tuple[tuple[tuple[str, int], ...], dt.date], dict[str, Standing]] = {}
         self._answers: dict[tuple[Any, ...], Clauses] = {}
         self._kept = 0
         self._last: dict[str, tuple[Mapping[str, int], int, Clauses, dt.date]] = {}
+
+    def may_oblige(self, clause: str) -> bool:
+        """Whether some text that was heard of, in force or not, lets this clause oblige: a cheap first look."""
+        return clause in self._obliging
 
     def add(self, event: Event) -> None:
         """Take one event in. Events of a party may come in any order; their index in its log orders them."""
         insort(self._events.setdefault(event.party, []), (event.n, len(self._events), event), key=lambda item: item[0])
         if event.text:
-            self._texts[event.agreement] = msgspec.json.decode(event.text, type=Agreement)
+            text = self._texts[event.agreement] = msgspec.json.decode(event.text, type=Agreement)
+            of = event.amends or event.agreement
+            self._obliging.update(f"{of}/{clause.number}" for clause in text.clauses if clause.obliges)
         self._answers.clear()
         self._kept = 0
         self._last.clear()
+        self._left.clear()
 
     def _visible(self, speaker: str, n: int, seen: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
         """How many events of each party the speaker had seen when it spoke entry `n` of its own log."""
@@ -108,10 +120,24 @@ class Mandates:
         self, speaker: str, n: int, seen: Mapping[str, int], day: dt.date = dt.date.max
     ) -> dict[str, Standing]:
         """Every agreement and amendment that the speaker had seen, as its visible events leave it on that day."""
-        return self._standings(self._visible(speaker, n, seen), day)
+        key = (self._visible(speaker, n, seen), day)
+        found = self._left.get(key)
+        if found is None:
+            if len(self._left) > _KEPT_FOLDS:
+                self._left.clear()
+            found = self._left[key] = self._standings(*key)
+        return found
 
-    def _standings(self, visible: tuple[tuple[str, int], ...], day: dt.date) -> dict[str, Standing]:
+    def on(self, day: dt.date) -> dict[str, Standing]:
+        """Every agreement as it stood on that day, by all that was heard: for readers; no verdict depends on it."""
+        visible = tuple((party, len(events)) for party, events in self._events.items())
+        return self._standings(visible, day, said_by=day.isoformat())
+
+    def _standings(
+        self, visible: tuple[tuple[str, int], ...], day: dt.date, said_by: str = "9999-12-31"
+    ) -> dict[str, Standing]:
         events = [item[2] for party, count in visible for item in self._events[party][:count]]
+        events = [each for each in events if each.day <= said_by or each.what in _SAID_AHEAD]
         found: dict[str, Standing] = {}
         for event in events:
             if event.what in {"proposed", "amended"}:
@@ -184,10 +210,15 @@ class Mandates:
             raise Refused("mandate.party_not_bound", clause=said.clause, party=said.party, field="clause")
         if clause.since is None or day < clause.since:
             raise Refused("mandate.not_in_force", clause=said.clause, field="clause")
-        if clause.until is not None and day > clause.until:
+        if clause.until is not None and day > clause.until and not _survives(clause, said.do):
             raise Refused("mandate.terminated", clause=said.clause, field="clause")
         if clause.suspended_by:
             raise Refused("mandate.suspended", clause=said.clause, party=", ".join(clause.suspended_by), field="clause")
+
+
+def _survives(clause: InForce, act: str) -> bool:
+    """Whether the text lets this act be said after its end, as for a duty that outlives it."""
+    return any(permit.survives for permit in clause.permits.get(act, ()))
 
 
 def _entitle(clause: InForce, said: Statement[Any]) -> tuple[Permit, ...]:

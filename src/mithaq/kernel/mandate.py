@@ -42,18 +42,24 @@ class Enclosures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class Permit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a clause allows to be said, by which offices (and those below them), with which enclosures and handling."""
+    """What a clause allows to be said, by which offices (and those below them), with which enclosures and handling.
+
+    `survives`: also after the agreement's end, as what is said about a duty that outlives it.
+    """
 
     act: ActTag
     offices: Annotated[tuple[Office, ...], Meta(min_length=1, max_length=64)]
     enclosures: Enclosures | None = None
     handling: Annotated[str, Meta(max_length=40)] = ""
+    survives: bool = False
 
 
 class Duty(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a clause obliges to: who owes what to whom, by when, and how it is verified.
 
-    `due` is a day, a month, a period counted `after` an event, a recurrence (`R/P6M`), or empty: no time was agreed.
+    `due` is a day, a month, a period counted `after` an event, a recurrence (`R/P6M`), or empty: no time was agreed. Where there
+    is a `condition`, the duty is in effect once both sides have said that it is met. `body` follows it up. `survives`: the end
+    of the agreement does not end it. `tacit_days`: only where the text says so, silence after a claim confirms.
     """
 
     owed_by: PartyCode
@@ -62,6 +68,10 @@ class Duty(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     due: Annotated[str, Meta(pattern=r"^([0-9]{4}-[0-9]{2}(-[0-9]{2})?|(R/)?P[0-9]{1,4}[DWMY])?\Z", max_length=12)] = ""
     after: Annotated[str, Meta(max_length=300)] = ""
     verified: Annotated[str, Meta(max_length=300)] = ""
+    condition: Annotated[str, Meta(max_length=300)] = ""
+    body: Annotated[str, Meta(max_length=200)] = ""
+    survives: bool = False
+    tacit_days: Annotated[int, Meta(ge=0, le=3650)] = 0
 
 
 class Clause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

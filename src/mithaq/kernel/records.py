@@ -82,6 +82,15 @@ verdicts = record_table(
 )
 """Entries that had no effect, and why: the same on every node."""
 
+said_under = record_table(
+    "said_under",
+    Column("clause", Text, nullable=False),
+    Column("do", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    find_by=("clause",),
+)
+"""What was said under a clause that obliges, of whatever service: the duty's evidence by doing."""
+
 
 def event_fact(event: Event) -> Fact:
     """The fact that feeds the mandates."""

@@ -121,6 +121,19 @@ speakers = Table(
 )
 """Which official of ours said which entry of our log: for the own overseer; the other side learns the office alone."""
 
+desk = Table(
+    "desk",
+    KERNEL,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("official", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+)
+"""What an official of ours keeps for themselves: notes, drafts, up to where they have looked. Never in a log, never carried."""
+
 state = Table(
     "state",
     KERNEL,

@@ -78,4 +78,14 @@ def upgrade() -> None:
         sa.Column("ended", big),
     )
     op.create_table("speakers", key("n", big), must("official", text))
+    op.create_table(
+        "desk",
+        sa.Column("id", small, primary_key=True, autoincrement=True),
+        must("official", text),
+        must("kind", text),
+        must("about", text),
+        must("content", text),
+        must("created", big),
+        must("changed", big),
+    )
     op.create_table("state", key("key", text), must("value", text))
