@@ -780,12 +780,12 @@ def _subcommands(action: argparse.Action) -> list[str]:
     return list(action.choices) if isinstance(action, argparse._SubParsersAction) else []
 
 
-def _actions(one: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """The options of a command and of the commands under it."""
+def _actions(one: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.Action]]:
+    """The options of a command and of the commands under it, each with the words that lead to it."""
     for action in one._actions:
-        yield action
+        yield name, action
         for each in _subcommands(action):
-            yield from _actions(action.choices[each])  # type: ignore[index]
+            yield from _actions(action.choices[each], f"{name} {each}")  # type: ignore[index]
 
 
 def test_every_command_option_and_exit_code_is_in_the_documentation() -> None:
@@ -795,9 +795,9 @@ def test_every_command_option_and_exit_code_is_in_the_documentation() -> None:
     assert isinstance(commands.choices, dict)
     for name, one in commands.choices.items():
         assert f"### `{name}" in text, name
-        for action in _actions(one):
+        for path, action in _actions(one, name):
             assert all(flag in text or flag in {"-h", "--help"} for flag in action.option_strings), action
-            assert all(f"{name} {each}" in text for each in _subcommands(action)), action
+            assert all(f"{path} {each}" in text for each in _subcommands(action)), action
     for code in (
         run.DONE,
         run.FAILED,

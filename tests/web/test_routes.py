@@ -11,6 +11,7 @@ import pytest
 from starlette.routing import Route
 
 from mithaq.kernel import officials
+from mithaq.register import feeds
 from mithaq.web import api
 from mithaq.web.access import ACCESS, ANYONE, CALLERS, LOOPBACK, Grant, grant
 from tests.nodes import carry
@@ -37,7 +38,10 @@ def ask(world: World, key: str, caller: str) -> Any:
     method, _, path = key.partition(" ")
     party = "XA" if "{n}" in path else "XB"
     reference = world.agreement if "agreements" in path else world.message
+    if "{secret}" in path:
+        path = path.replace("{secret}", world.a.writer.do(lambda connection: feeds.open_feed(connection, "official")))
     path = path.replace("{party}", party).replace("{n}", "3").replace("{reference}", reference)
+    path = path.replace("{question}", "unanswered")
     if "{digest}" in path:
         path = f"{path.replace('{digest}', world.digest)}?office={GUARD['XA']}&reason=to+look"
     elif key == "POST /api/v1/enclosures":
@@ -45,7 +49,9 @@ def ask(world: World, key: str, caller: str) -> Any:
     token = world.tokens.get(caller)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     client = world.client("127.0.0.1" if caller == LOOPBACK else "192.0.2.7")
-    given = {"json": body(world.agreement, by="XA/border-guard/high-pass")} if method == "POST" else {}
+    sent = {"do": "note", "text": "To look."} if path.endswith("/desk") else None
+    sent = sent or body(world.agreement, by="XA/border-guard/high-pass")
+    given = {"json": sent} if method == "POST" else {}
     return client.request(method, path, headers=headers, **given)
 
 

@@ -101,21 +101,26 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def prepare(folder: Path) -> str:
-    """Two paired homes with one agreement in force; the clause that lets both border guards talk."""
-    homes = {party: Home(folder / party) for party in PARTIES}
-    for (party, home), port in zip(homes.items(), _free_ports(2), strict=True):
+def homes(folder: Path) -> dict[str, Home]:
+    """Two paired homes."""
+    made = {party: Home(folder / party) for party in PARTIES}
+    for (party, home), port in zip(made.items(), _free_ports(2), strict=True):
         own = keys.create(party, COMMISSION, [f"{party}/border-guard"], ["127.0.0.1"])
         address = f"http://127.0.0.1:{port}"
         names = dict.fromkeys(("ar", "en", "fa"), party)
         settings = Settings(party, COMMISSION, names, f"127.0.0.1:{port}", address)
         home.create(settings, own, PASSPHRASE, work=keys.LEAST_WORK)
-    first, second = homes["XA"], homes["XB"]
+    first, second = made["XA"], made["XB"]
     first.accept(pairing.parse(second.own_pairing_file("XB").read_bytes()))
     second.accept(pairing.parse(first.own_pairing_file("XA").read_bytes()))
+    return made
+
+
+def prepare(folder: Path) -> str:
+    """Two paired homes with one agreement in force; the clause that lets both border guards talk."""
     permit = Permit("channel.say", ("XA/border-guard", "XB/border-guard"))
     text = Agreement({"en": "Talk"}, PARTIES, (Clause("1", {"en": "Talk."}, (permit,)),), Entry("signature"))
-    nodes = {party: home.node(PASSPHRASE) for party, home in homes.items()}
+    nodes = {party: home.node(PASSPHRASE) for party, home in homes(folder).items()}
     reference = nodes["XA"].say(acts.Propose(text), clause="charter", by="XA").reference
     nodes["XA"].say(acts.Sign(reference, text.hash()), clause="charter", by="XA")
     deliver(nodes["XA"], nodes["XB"])

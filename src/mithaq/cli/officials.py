@@ -71,7 +71,7 @@ def _end(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _list(arguments: argparse.Namespace, output: Output) -> int:
-    with _connected(home_of(arguments), writes=False) as connection:
+    with connected(home_of(arguments), writes=False) as connection:
         everyone = officials.everyone(connection)
     found: list[dict[str, object]] = []
     for each in everyone:
@@ -94,11 +94,12 @@ def _writing(home: Home) -> AbstractContextManager[Connection]:
     for it, up to the 30 seconds of the connection's busy timeout (`Database._engine`), as the server's writer does for us.
     PostgreSQL: `write` waits for the advisory lock that the server's writer takes too.
     """
-    return _connected(home, writes=True)
+    return connected(home, writes=True)
 
 
 @contextmanager
-def _connected(home: Home, *, writes: bool) -> Iterator[Connection]:
+def connected(home: Home, *, writes: bool) -> Iterator[Connection]:
+    """One transaction on a node's database, without its keys and its lock: to write, see `_writing`."""
     home.settings()  # a folder without a node is told before a database is made in it
     database = home.database()
     try:

@@ -26,6 +26,42 @@ SHOWN: Final = (
 )  # fmt: skip
 """What `show` knows."""
 
+ASKED: Final = {
+    "owed": ("what we owe and what is owed to us", ""),
+    "overdue": ("what is past its due day", ""),
+    "disputed": ("where a claim is disputed or joint verification is asked for", ""),
+    "unanswered": ("claims and letters without an answer, the oldest first", ""),
+    "clause": ("one clause with every statement behind it", "clause"),
+    "year": ("the report of a year, clause by clause", "year"),
+    "since": ("what has changed since a moment, or since the last visit", "moment"),
+    "agenda": ("what the next meeting of a body has before it", "body"),
+    "reminders": ("what is to be remembered on a day", ""),
+    "note": ("private notes, which never leave this node", ""),
+    "draft": ("private drafts, which nobody sees until they are said", ""),
+}
+"""What `register` knows: its help, and the filter that is typed in its place."""
+NARROWED: Final = {
+    "side": ("XA", "only what this side has to do"),
+    "clause": ("CLAUSE", "only of this clause, or of this agreement"),
+    "body": ("REF", "only what this body follows up"),
+    "month": ("YYYY-MM", "only what falls in this month"),
+    "on": ("DAY", "as of this day instead of today"),
+}
+"""The filters of `register`."""
+DESK: Final = {
+    "note": {"add": "write a note", "list": "show the notes", "drop": "throw a note away"},
+    "draft": {
+        "save": "keep a draft",
+        "list": "show the drafts",
+        "say": "say a draft, and take it from the desk",
+        "drop": "throw a draft away",
+    },
+}
+"""What can be done with what lies on the own desk."""
+
+EXPORTS: Final = ("export", "minutes", "feed")
+"""What `register` writes to files and opens to calendars."""
+
 EXITS: Final = "Exit codes: 0 done, 1 a step failed, 2 usage, 3 refused, 4 malformed input, 5 unreachable: try later."
 _WITH_VALUE: Final = ("--home", "--language")
 
@@ -88,6 +124,7 @@ def build(output: Output, *, with_acts: bool) -> argparse.ArgumentParser:
     _add_setup(command, output)
     _add_saying(command, output, with_acts=with_acts)
     _add_reading(command, output)
+    _add_register(command, output)
     _add_proofs(command, output)
     for name, (module, help_) in DELEGATED.items():
         commands.add_parser(name, help=word(help_), add_help=False).set_defaults(run=f"{module}:main")
@@ -219,6 +256,73 @@ def _add_reading(command: Command, output: Output) -> None:
     into = ways.add_parser("in", help=word("take in what a peer has written"), parents=[everywhere])
     into.add_argument("file", metavar="FILE")
     command("rebuild", "fold all records anew from the logs", "logs:rebuild")
+
+
+def _add_register(command: Command, output: Output) -> None:
+    word = output.word
+    register = command("register", "ask what is owed, overdue, disputed, unanswered; keep the own desk", "register:ask")
+    doings = register.add_subparsers(dest="question", metavar="|".join((*ASKED, *EXPORTS)), required=True)
+    everywhere = _everywhere(output, argparse.SUPPRESS)
+    for name, (help_, place) in ASKED.items():
+        text = word(help_)
+        one = doings.add_parser(name, help=text, description=text, parents=[everywhere], allow_abbrev=False)
+        if name in DESK:
+            _add_desk(one, name, output)
+            continue
+        if place:
+            one.add_argument(place, metavar=place.upper(), nargs="?" if place == "moment" else None)
+        for option, (metavar, about) in NARROWED.items():
+            if option != place:
+                one.add_argument(f"--{option}", default="", metavar=metavar, help=word(about))
+        if name == "since":
+            one.add_argument("--keep", action="store_true", help=word("do not remember this visit"))
+    _add_exports(doings, output)
+
+
+def _add_exports(doings: Any, output: Output) -> None:
+    """The grammar of `register_export`."""
+    word = output.word
+    everywhere = _everywhere(output, argparse.SUPPRESS)
+
+    def one(name: str, help_: str) -> argparse.ArgumentParser:
+        text = word(help_)
+        made: argparse.ArgumentParser = doings.add_parser(
+            name, help=text, description=text, parents=[everywhere], allow_abbrev=False
+        )
+        made.set_defaults(run=f"register_export:{name}")
+        return made
+
+    export = one("export", "write the whole register to a new file or folder")
+    export.add_argument("--form", required=True, choices=("json", "csv", "xlsx", "html"), metavar="json|csv|xlsx|html")
+    export.add_argument("out", metavar="OUT", help=word("a new file, or a new folder for csv and html"))
+    minutes = one("minutes", "print minutes as a page or as PDF")
+    minutes.add_argument("reference", metavar="REF", help=word("its reference: IR-2026-000123"))
+    minutes.add_argument("--form", required=True, choices=("html", "pdf"), metavar="html|pdf")
+    minutes.add_argument("out", metavar="OUT", help=word("the new file"))
+    feed = one("feed", "open, renew or close an official's calendar feed")
+    feed.add_argument("doing", choices=("open", "close"), metavar="open|close")
+    feed.add_argument("id", metavar="ID", help=word("a login name, not a personal name"))
+
+
+def _add_desk(parser: argparse.ArgumentParser, name: str, output: Output) -> None:
+    word = output.word
+    parser.set_defaults(run=f"desk:{name}")
+    doings = parser.add_subparsers(dest="doing", metavar="|".join(DESK[name]), required=True)
+    everywhere = _everywhere(output, argparse.SUPPRESS)
+    about = word("what it is about: a clause, an obligation, a meeting")
+    for doing, help_ in DESK[name].items():
+        one = doings.add_parser(doing, help=word(help_), parents=[everywhere], allow_abbrev=False)
+        if doing == "add":
+            one.add_argument("text", metavar="TEXT")
+        elif doing == "save":
+            one.add_argument("file", metavar="FILE", help=word("a JSON file as say --json reads it, or -"))
+        elif doing != "list":
+            one.add_argument("id", type=int, metavar="ID", help=word("its number on the desk"))
+        if doing in {"add", "save"}:
+            one.add_argument("--about", default="", metavar="REF", help=about)
+        if doing == "say":
+            check = word("only tell what would be said, or what stands against it")
+            one.add_argument("--check", action="store_true", help=check)
 
 
 def _add_proofs(command: Command, output: Output) -> None:

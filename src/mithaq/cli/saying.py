@@ -46,15 +46,16 @@ def say(arguments: argparse.Namespace, output: Output) -> int:
     saying = _saying(arguments, home, output)
     check = getattr(arguments, "check", False)
     enclosing = [_enclosing(each) for each in getattr(arguments, "enclose", [])]
-    told = _said(saying, enclosing, home, output, check=check)
+    told = deliver(saying, enclosing, home, output, check=check)
     if check:
-        _tell(told, saying, output, "Nothing stands against it: {act} under {clause}. It was not said.")
+        tell(told, saying, output, "Nothing stands against it: {act} under {clause}. It was not said.")
         return 0
-    _tell(told, saying, output, "Said: {reference} ({act}) under {clause}.")
+    tell(told, saying, output, "Said: {reference} ({act}) under {clause}.")
     return 0
 
 
-def _tell(told: Mapping[str, Any], saying: Saying, output: Output, msgid: str) -> None:
+def tell(told: Mapping[str, Any], saying: Saying, output: Output, msgid: str) -> None:
+    """Say what came of it, for people and for programs."""
     tag = str(saying.act.__struct_config__.tag)
     output.line(msgid, reference=told.get("reference"), act=tag, clause=saying.clause)
     if told.get("by_server") is False and not told.get("checked"):
@@ -62,7 +63,9 @@ def _tell(told: Mapping[str, Any], saying: Saying, output: Output, msgid: str) -
     output.result(told)
 
 
-def _said(saying: Saying, given: Sequence[_Enclosing], home: Home, output: Output, *, check: bool) -> Mapping[str, Any]:
+def deliver(
+    saying: Saying, given: Sequence[_Enclosing], home: Home, output: Output, *, check: bool
+) -> Mapping[str, Any]:
     """By the node of this folder while nobody else holds it, else by the server that does; the files are sealed there too."""
     try:
         with opened(home, output) as node:
@@ -107,7 +110,7 @@ def _saying(arguments: argparse.Namespace, home: Home, output: Output) -> Saying
     if arguments.act is None:
         if not isinstance(given, str):
             raise UsageError("", output.word("Name an act, or give a JSON file: say --json FILE"))
-        return _from_json(files.read(given, options.JSON_LIMIT), arguments)
+        return read_json(files.read(given, options.JSON_LIMIT), arguments)
     kind = CATALOGUE[arguments.act]
     if arguments.act == "charter.open_office" and arguments.field_recipient is None:
         arguments.field_recipient = _own_recipient(home, arguments.field_office)
@@ -128,7 +131,8 @@ def _check_typed(arguments: argparse.Namespace) -> None:
                     raise Malformed("text.not_utf8", at=at, field=name.removeprefix(options.PREFIX))
 
 
-def _from_json(raw: bytes, arguments: argparse.Namespace) -> Saying:
+def read_json(raw: bytes, arguments: argparse.Namespace) -> Saying:
+    """The object that `say --json` and a draft are, with the clause and the office that were typed beside it."""
     options.from_json(raw, "-")  # its size, and whether it is JSON at all
     try:
         written = msgspec.json.decode(raw, type=_Written)

@@ -39,6 +39,9 @@ ACCESS: Final[dict[str, dict[str, Grant]]] = {
     "GET /api/v1/messages": _row("full", "full", "bare", "no"),
     "GET /api/v1/messages/{reference}": _row("full", "full", "bare", "no"),
     "GET /api/v1/waiting": _row("full", "full", "bare", "no"),
+    "GET /api/v1/register/{question}": _row("full", "full", "bare", "no"),
+    "GET /api/v1/desk": _row("full", "full", "full", "no"),  # each sees the own desk alone
+    "POST /api/v1/desk": _row("full", "full", "full", "no"),
     "GET /api/v1/refusals": _row("full", "full", "full", "no"),
     "GET /api/v1/receipts": _row("full", "full", "full", "full"),
     "GET /api/v1/peers": _row("full", "full", "full", "full"),
@@ -46,6 +49,7 @@ ACCESS: Final[dict[str, dict[str, Grant]]] = {
     "GET /api/v1/enclosures": _row("full", "full", "full", "no"),
     "GET /api/v1/enclosures/{digest}": _row("full", "no", "no", "no"),
     "GET /api/v1/openapi.json": _row("full", "full", "full", "full", anyone="full"),
+    "GET /feed/{secret}.ics": _row("full", "full", "full", "full", anyone="full"),  # the address itself is the secret
     "GET /health": _row("full", "full", "full", "full", anyone="bare"),
     "ANY /api/{rest:path}": _row("no", "no", "no", "no"),  # nothing is there; answered as a problem, to anyone
     "GET /metrics": {**_row("no", "no", "full", "full"), LOOPBACK: "full"},

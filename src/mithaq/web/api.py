@@ -17,7 +17,8 @@ from mithaq.kernel.errors import Malformed, MithaqError, Refused
 from mithaq.kernel.officials import Official
 from mithaq.kernel.peer import is_loopback
 from mithaq.node import Node
-from mithaq.web import enclosures, metrics, openapi, problem, reading, records, saying
+from mithaq.register.answers import PARAMETERS
+from mithaq.web import enclosures, feeds, metrics, openapi, problem, reading, records, register, saying
 from mithaq.web.access import ACCESS, grant
 from mithaq.web.call import Call, Folder, as_json, read_query
 from mithaq.web.health import Writable, health
@@ -82,6 +83,9 @@ SERVED: Final = (
     Served(Described("GET /api/v1/messages", "Threads of messages.", _PAGE), records.messages),
     Served(Described("GET /api/v1/messages/{reference}", "One thread of messages."), records.message),
     Served(Described("GET /api/v1/waiting", "Messages that wait to be acknowledged."), records.waiting),
+    Served(Described("GET /api/v1/register/{question}", "A question to the register.", PARAMETERS), register.question),
+    Served(Described("GET /api/v1/desk", "What lies on the own desk."), register.own_desk),
+    Served(Described("POST /api/v1/desk", "Keep, drop or say what lies on the own desk.", body="Desk"), register.put),
     Served(Described("GET /api/v1/refusals", "The refusals that the parties said.", _PAGE), reading.refusals),
     Served(Described("GET /api/v1/receipts", "Receipts, given and received."), reading.receipts_list),
     Served(Described("GET /api/v1/peers", "How the exchange with each peer stands."), reading.peers),
@@ -96,6 +100,9 @@ SERVED: Final = (
         enclosures.open_one,
     ),
     Served(Described("GET /api/v1/openapi.json", "This description."), openapi_document),
+    Served(
+        Described("GET /feed/{secret}.ics", "The calendar feed of an official.", media="text/calendar"), feeds.calendar
+    ),
     Served(Described("GET /metrics", "Counters and gauges for Prometheus.", media="text/plain"), metrics_text),
 )
 HEALTH: Final = Described("GET /health", "Whether the node is well.")

@@ -13,8 +13,10 @@ from mithaq.kernel import words
 from mithaq.kernel.act import OFFICE, PARTY, REFERENCE, ecma
 from mithaq.kernel.statement import Enclosure
 from mithaq.node import CATALOGUE
+from mithaq.register.answers import QUESTIONS
 from mithaq.web.access import ACCESS, ANYONE
 from mithaq.web.problem import MEDIA, Problem
+from mithaq.web.register import DeskBody
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _REF: Final = "#/components/schemas/{name}"
@@ -33,6 +35,15 @@ _PARAMETERS: Final[dict[str, dict[str, Any]]] = ecma(
         "reason": {"type": "string", "minLength": 1},
         "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
         "check": {"type": "string", "enum": ["0", "1"]},
+        "secret": {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"},
+        "question": {"type": "string", "enum": sorted(QUESTIONS)},
+        "side": {"type": "string", "pattern": PARTY, "description": "the side that has to act"},
+        "clause": {"type": "string", "description": "a clause, or a whole agreement"},
+        "body": {"type": "string", "pattern": REFERENCE},
+        "month": {"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"},
+        "on": {"type": "string", "format": "date"},
+        "year": {"type": "string", "pattern": "^[1-9][0-9]{3}$"},
+        "moment": {"type": "string", "description": "a moment, a day, or last: the last visit"},
     }
 )
 
@@ -45,6 +56,8 @@ class Described(NamedTuple):
     query: frozenset[str] = frozenset()
     media: str = "application/json"
     takes: str = "application/json"
+    body: str = ""
+    """The schema of the body, where it is not what `say` takes."""
 
 
 def document(routes: Iterable[Described], language: str) -> dict[str, Any]:
@@ -91,7 +104,8 @@ def _operation(route: Described, method: str, path: str, language: str) -> dict[
     if ACCESS[route.key][ANYONE] == "no":
         operation["security"] = [{"token": []}]
     if method == "POST":
-        content = {"schema": _body()} if route.takes == "application/json" else {}
+        taken = {"$ref": _REF.format(name=route.body)} if route.body else _body()
+        content = {"schema": taken} if route.takes == "application/json" else {}
         operation["requestBody"] = {"required": True, "content": {route.takes: content}}
     return operation
 
@@ -114,13 +128,14 @@ def _body() -> dict[str, Any]:
 
 def _schemas(language: str) -> dict[str, Any]:
     acts, components = CATALOGUE.schemas()
-    _, more = msgspec.json.schema_components([Enclosure, Problem], ref_template=_REF)
+    (*_, desk), more = msgspec.json.schema_components([Enclosure, Problem, DeskBody], ref_template=_REF)
     schemas: dict[str, Any] = {**ecma(more), **components}
     for tag, reference in acts.items():
         name = reference["$ref"].rpartition("/")[2]
         about = {"title": tag, "description": words.say(CATALOGUE[tag].help, language)}
         schemas[name] = {**components[name], **about}
     schemas["Act"] = _union(acts)
+    schemas["Desk"] = desk
     schemas["Saying"] = {
         "type": "object",
         "required": ["act", "by"],

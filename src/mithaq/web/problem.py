@@ -33,7 +33,9 @@ TITLES: Final = {
 }
 _UNREADABLE: Final = frozenset({"api.not_json", "api.parameter", "statement.malformed", "statement.too_deep"})
 _NOT_IDENTIFIED: Final = frozenset({"official.ended", "official.no_token", "official.unknown_token"})
-_NOT_FOUND: Final = frozenset({"api.not_found", "enclosure.unknown", "log.no_such_entry", "peer.unknown"})
+_NOT_FOUND: Final = frozenset(
+    {"api.not_found", "desk.unknown", "enclosure.unknown", "log.no_such_entry", "peer.unknown", "register.no_question"}
+)
 _CONFLICTS: Final = frozenset(
     {
         "agreements.declined",

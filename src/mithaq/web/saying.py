@@ -50,13 +50,13 @@ def say(call: Call) -> Response:
         return _many(call, outer, check=check)
     if len(call.body) > ONE_LIMIT:
         raise Malformed("api.body_too_large", limit=ONE_LIMIT)
-    saying = _saying(call, call.body)
+    saying = saying_of(call, call.body)
     if check:
         return as_json(_checked(call.node.check(saying)))
     outcome = call.node.say_all([saying])[0]
     if isinstance(outcome, MithaqError):
         raise outcome
-    found = _said(call, outcome)
+    found = said_at(call, outcome)
     return as_json(found, 201, {"Location": found["location"]})
 
 
@@ -71,7 +71,7 @@ def _many(call: Call, outer: dict[str, msgspec.Raw], *, check: bool) -> Response
     wanted: list[tuple[int, Saying]] = []
     for position, raw in enumerate(raws):
         try:
-            saying = _saying(call, bytes(raw))
+            saying = saying_of(call, bytes(raw))
             if check:
                 outcomes.append(_checked(call.node.check(saying)))
                 continue
@@ -82,7 +82,7 @@ def _many(call: Call, outer: dict[str, msgspec.Raw], *, check: bool) -> Response
         outcomes.append({})
     said = call.node.say_all([saying for _, saying in wanted]) if wanted else []
     for (position, _), outcome in zip(wanted, said, strict=True):
-        outcomes[position] = outcome if isinstance(outcome, MithaqError) else {"status": 201, **_said(call, outcome)}
+        outcomes[position] = outcome if isinstance(outcome, MithaqError) else {"status": 201, **said_at(call, outcome)}
     told = [_outcome(call, position, outcome) for position, outcome in enumerate(outcomes)]
     refused = sum(isinstance(each, MithaqError) for each in outcomes)
     return as_json({"said": len(wanted) and len(told) - refused, "refused": refused, "outcomes": told})
@@ -95,7 +95,7 @@ def _outcome(call: Call, position: int, outcome: MithaqError | dict[str, Any]) -
     return problem.describe(outcome, call.language, f"{SAY}#sayings[{position}]")
 
 
-def _saying(call: Call, raw: bytes) -> Saying:
+def saying_of(call: Call, raw: bytes) -> Saying:
     """Decode one, and ask whether this official may say it; whether the office may is the mandate's question."""
     try:
         body = _DECODER.decode(raw)
@@ -110,7 +110,7 @@ def _saying(call: Call, raw: bytes) -> Saying:
     return Saying(body.act, body.clause, body.by, body.enclosures, call.official.id)
 
 
-def _said(call: Call, said: Said) -> dict[str, Any]:
+def said_at(call: Call, said: Said) -> dict[str, Any]:
     party = call.node.party
     location = f"/api/v1/statements/{party}/{said.n}"
     return {"reference": said.reference, "n": said.n, "log": call.node.keys.origin, "location": location}

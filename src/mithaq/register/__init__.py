@@ -1,0 +1,1 @@
+"""The questions that a secretary asks of the records, and the own desk: read above the services, decided nowhere."""

@@ -1,0 +1,1 @@
+"""The register: exports, feeds, printing, questions."""
