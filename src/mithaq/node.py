@@ -252,11 +252,12 @@ class Node:
         stop = min(self._end(party), start + limit)
         if start >= stop:
             return 0
-        for n, entry in enumerate(self._log(party).entries(connection, start, stop), start):
+        entries = self._log(party).tile_entries(connection, start, stop)
+        for n, entry in enumerate(entries, start):
             late = n > start and n % 64 == 0 and time.monotonic() > until
             if late or not self._take(connection, party, n, entry, refusals):
                 return n - start
-        return stop - start
+        return len(entries)
 
     def _take(self, connection: Connection, party: str, n: int, entry: bytes, refusals: list[Saying]) -> bool:
         """Judge one entry; False when it must wait for what its speaker had seen."""

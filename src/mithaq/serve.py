@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import ssl
@@ -233,6 +234,7 @@ def serve(home: Home, passphrase: str, ready: Callable[[Running], None] | None =
     log_to_stderr()
     with _open(home, passphrase, None) as (running, listening):
         server = _server(running, lambda: ready(running) if ready else None)
+        gc.freeze()  # what was loaded stays: looking through it again and again would hold up answers for 50 ms and more
         _log.info("serving", party=running.node.party, listen=home.settings().listen)
         server.run(sockets=[listening])
     _log.info("stopped", party=running.node.party)

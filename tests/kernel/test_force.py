@@ -318,6 +318,21 @@ def test_the_amendment_that_bound_later_holds_whoever_proposed_it() -> None:
     assert story.code(day=days(5)) == "mandate.act_not_named"
 
 
+def test_what_was_worked_out_for_one_day_is_not_taken_for_another() -> None:
+    story = Story()
+    story.amend(narrower(entry=Entry("signature", days(30))), "XA", "XB", day=days(3))
+    story.amend(treaty("XA", "XB", title="last"), "XA", "XB", day=days(40))
+    kept = story.mandates()
+    for count in (60, 0, 41, 40, 39, 31, 30, 29, 3, 2, 40):
+        fresh = story.mandates()
+        held, expected = (each.in_force("XA", ALL, {"XB": ALL}, days(count)) for each in (kept, fresh))
+        assert {number: each.clause for number, each in held.items()} == {
+            number: each.clause for number, each in expected.items()
+        }
+        amended = [each.standings("XA", ALL, {"XB": ALL}, days(count))[ROOT].amended_by for each in (kept, fresh)]
+        assert amended[0] == amended[1]
+
+
 def test_a_suspension_outlives_an_amendment() -> None:
     story = Story()
     story.tell("XB", "suspended", clause="1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,10 @@ _KEPT_STANDINGS: Final = 65_536
 _KEPT_FOLDS: Final = 16
 _SAID_AHEAD: Final = frozenset({"notified", "terminated"})
 """Events whose day is that of their effect; of the others it is the day when they were said."""
+
+
+Permits = dict[tuple[str, str], dict[str, tuple[Permit, ...]]]
+"""(reference of the text, clause number) -> act -> the permits that name it."""
 
 
 class Standing:
@@ -86,14 +90,22 @@ class Mandates:
         self._events: dict[str, list[tuple[int, int, Event]]] = {}
         self._texts: dict[str, Agreement] = {}
         self._obliging: set[str] = set()
-        self._left: dict[tuple[tuple[tuple[str, int], ...], dt.date], dict[str, Standing]] = {}
+        self._free: set[str] = set()
+        self._permits: Permits = {}
+        self._turns: list[dt.date] | None = None
+        self._left: dict[tuple[tuple[tuple[str, int], ...], int], dict[str, Standing]] = {}
         self._answers: dict[tuple[Any, ...], Clauses] = {}
         self._kept = 0
-        self._last: dict[str, tuple[Mapping[str, int], int, Clauses, dt.date]] = {}
+        self._last: dict[str, tuple[Mapping[str, int], int, Clauses, int]] = {}
 
-    def may_oblige(self, clause: str) -> bool:
-        """Whether some text that was heard of, in force or not, lets this clause oblige: a cheap first look."""
-        return clause in self._obliging
+    def obliges(self, said: Statement[Any]) -> bool:
+        """Whether the clause of an authorised statement obliges, in the text in force for its speaker."""
+        if said.clause not in self._obliging:
+            return False
+        if said.clause not in self._free:  # in every text that was heard of: no need to ask which one holds
+            return True
+        clause = self.in_force(said.party, said.n, said.seen, said.at.date()).find(said.clause)
+        return clause is not None and bool(clause.clause.obliges)
 
     def add(self, event: Event) -> None:
         """Take one event in. Events of a party may come in any order; their index in its log orders them."""
@@ -101,7 +113,9 @@ class Mandates:
         if event.text:
             text = self._texts[event.agreement] = msgspec.json.decode(event.text, type=Agreement)
             of = event.amends or event.agreement
-            self._obliging.update(f"{of}/{clause.number}" for clause in text.clauses if clause.obliges)
+            for clause in text.clauses:
+                (self._obliging if clause.obliges else self._free).add(f"{of}/{clause.number}")
+        self._turns = None
         self._answers.clear()
         self._kept = 0
         self._last.clear()
@@ -116,16 +130,26 @@ class Mandates:
             visible.append((party, count))
         return tuple(visible)
 
+    def _turn(self, day: dt.date) -> int:
+        """How many days have come on which an amendment can take effect: on days with one number, all stands alike."""
+        if self._turns is None:
+            events = [item[2] for events in self._events.values() for item in events]
+            amended = {each.agreement for each in events if each.what == "amended"}
+            days = {each.day for each in events if each.agreement in amended and each.what in {"signed", "notified"}}
+            starts = {start for each in amended if (start := self._texts[each].entry.day)}
+            self._turns = sorted(starts | {dt.date.fromisoformat(each) for each in days})
+        return bisect_right(self._turns, day)
+
     def standings(
         self, speaker: str, n: int, seen: Mapping[str, int], day: dt.date = dt.date.max
     ) -> dict[str, Standing]:
         """Every agreement and amendment that the speaker had seen, as its visible events leave it on that day."""
-        key = (self._visible(speaker, n, seen), day)
+        key = (self._visible(speaker, n, seen), self._turn(day))
         found = self._left.get(key)
         if found is None:
             if len(self._left) > _KEPT_FOLDS:
                 self._left.clear()
-            found = self._left[key] = self._standings(*key)
+            found = self._left[key] = self._standings(key[0], day)
         return found
 
     def on(self, day: dt.date) -> dict[str, Standing]:
@@ -164,14 +188,14 @@ class Mandates:
 
     def in_force(self, speaker: str, n: int, seen: Mapping[str, int], day: dt.date = dt.date.max) -> Clauses:
         """Clause reference -> the clause for this speaker, as amended on that day. Cached by what was visible to it."""
-        last = self._last.get(speaker)
-        if last and n >= last[1] and seen == last[0] and day == last[3]:
+        last, turn = self._last.get(speaker), self._turn(day)
+        if last and n >= last[1] and seen == last[0] and turn == last[3]:
             return last[2]
-        key = (speaker, self._visible(speaker, n, seen), day)
+        key = (speaker, self._visible(speaker, n, seen), turn)
         answer = self._answers.get(key)
         if answer is None:
             standings = self._standings(key[1], day)
-            answer = Clauses(speaker, standings)
+            answer = Clauses(speaker, standings, self._permits)
             self._kept += len(standings)
             if self._kept > _KEPT_STANDINGS or len(self._answers) >= _KEPT_ANSWERS:
                 self._answers.clear()
@@ -179,7 +203,7 @@ class Mandates:
             self._answers[key] = answer
         own = self._events.get(speaker)
         if own is None or n > own[-1][0]:  # from here on all own events are visible: later statements see the same
-            self._last[speaker] = (dict(seen), n, answer, day)
+            self._last[speaker] = (dict(seen), n, answer, turn)
         return answer
 
     def authorise(self, said: Statement[Any]) -> tuple[Permit, ...]:
@@ -249,9 +273,11 @@ class Clauses(Mapping[str, InForce]):
     A peer can propose any number of texts, and a statement names one clause: its cost must not grow with all the others.
     """
 
-    def __init__(self, speaker: str, standings: Mapping[str, Standing]) -> None:
+    def __init__(self, speaker: str, standings: Mapping[str, Standing], permits: Permits) -> None:
+        """`permits`: of clauses, as they were sorted before: a memory that outlives what the parties say."""
         self._speaker = speaker
         self._standings = standings
+        self._permits = permits
         self._found: dict[str, InForce] = {}
 
     def find(self, reference: str) -> InForce | None:
@@ -267,15 +293,16 @@ class Clauses(Mapping[str, InForce]):
         clause = next((each for each in text.clauses if each.number == number), None)
         if clause is None:
             return None
-        permits: dict[str, list[Permit]] = {}
-        for permit in clause.permits:
-            permits.setdefault(permit.act, []).append(permit)
+        key = standing.amended_by or agreement, number
+        permits = self._permits.get(key)
+        if permits is None:
+            permits = self._permits[key] = _by_act(clause)
         stopped = {party for stop, party in standing.suspended if stop in {"", number}}
         found = self._found[reference] = InForce(
             clause,
             agreement,
             frozenset(text.parties),
-            {act: tuple(each) for act, each in permits.items()},
+            permits,
             bound=self._speaker in text.parties,
             since=standing.binds_from(),
             until=standing.binds_until(self._speaker, text),
@@ -300,6 +327,11 @@ class Clauses(Mapping[str, InForce]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _by_act(clause: Clause) -> dict[str, tuple[Permit, ...]]:
+    acts = dict.fromkeys(permit.act for permit in clause.permits)
+    return {act: tuple(permit for permit in clause.permits if permit.act == act) for act in acts}
 
 
 def keeps_powers(clause: Clause) -> bool:

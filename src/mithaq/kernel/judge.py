@@ -107,17 +107,11 @@ class Judge:
     def apply(self, said: Statement[Any]) -> None:
         """(5) The effect on the records."""
         self.records.add(said.party, said.n, self.catalogue[said.do].effect(said.act, said))
-        if self.mandates.may_oblige(said.clause):
-            self._note_under(said)
+        if self.mandates.obliges(said):  # it may show that a duty is carried out
+            under = {"clause": said.clause, "do": said.do, "at": said.at.isoformat()}
+            self.records.add(said.party, said.n, [Fact(said_under, under)])
         last = self.progress[said.party]
         last.heard, last.at, last.seen = said.n + 1, said.at, said.seen
-
-    def _note_under(self, said: Statement[Any]) -> None:
-        """A statement under a clause that obliges, in the text in force for its speaker, may show that a duty is carried out."""
-        clause = self.mandates.in_force(said.party, said.n, said.seen, said.at.date()).get(said.clause)
-        if clause is not None and clause.clause.obliges:
-            values = {"clause": said.clause, "do": said.do, "at": said.at.isoformat()}
-            self.records.add(said.party, said.n, [Fact(said_under, values)])
 
     def note(self, party: str, n: int, reason: MithaqError) -> None:
         """An entry without effect: its verdict is a fact like others."""

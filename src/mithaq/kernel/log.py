@@ -67,6 +67,7 @@ class Log:
         self._leaves: list[bytes] = []
         self._edge = bytearray()
         self._tops: list[list[bytes]] = []
+        self._tile: tuple[int, list[bytes]] = (-1, [])
 
     def load(self, connection: Connection) -> None:
         """Read the edge: the unfinished tile of each level, O(256 log n), whatever the size of the log."""
@@ -81,7 +82,7 @@ class Log:
         edge = connection.execute(_pieces, {"log": self.name, "low": tile, "high": self.size}).all()
         self._edge = bytearray(b"".join(piece.entries for piece in edge))
         self._leaves = merkle.leaf_hashes(split(bytes(self._edge)))
-        self._tops = []
+        self._tops, self._tile = [], (-1, [])
         levels = (
             connection.execute(select(func.max(tile_roots.c.level)).where(tile_roots.c.log == self.name)).scalar() or 0
         )
@@ -166,6 +167,13 @@ class Log:
                 parts = split(bytes(piece.entries))
                 found.extend(parts[max(0, start - piece.first) : stop - piece.first])
         return found
+
+    def tile_entries(self, connection: Connection, start: int, stop: int) -> list[bytes]:
+        """The entries [start, stop), as far as the tile of `start` goes: for the writer, which comes back to that tile."""
+        low = start // WIDTH * WIDTH
+        if self._tile[0] != low or len(self._tile[1]) < min(stop - low, WIDTH):
+            self._tile = low, self.entries(connection, low, min(low + WIDTH, self.size))
+        return self._tile[1][start - low : stop - low]
 
     def bundle(self, connection: Connection, start: int, stop: int) -> bytes:
         """The entries [start, stop) of one tile, each with its length: what a package and an entry bundle carry."""

@@ -21,14 +21,14 @@ CHARTER: Final = "charter"
 ActTag = Annotated[str, Meta(pattern=r"^[a-z_]+\.[a-z_]+\Z", max_length=60)]
 
 
-class Citation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Citation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Where a clause was read: a source and its own sentence, as written."""
 
     source: Line
     sentence: Words
 
 
-class Enclosures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Enclosures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Which enclosures a permit allows: sealed to which offices, of which media, how large, how many, how long kept."""
 
     to: Annotated[tuple[Office, ...], Meta(min_length=1, max_length=64)]
@@ -41,7 +41,7 @@ class Enclosures(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     max_count: Annotated[int, Meta(ge=1, le=16)] = 1
 
 
-class Permit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Permit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """What a clause allows to be said, by which offices (and those below them), with which enclosures and handling.
 
     `survives`: also after the agreement's end, as what is said about a duty that outlives it.
@@ -54,7 +54,7 @@ class Permit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     survives: bool = False
 
 
-class Duty(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Duty(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """What a clause obliges to: who owes what to whom, by when, and how it is verified.
 
     `due` is a day, a month, a period counted `after` an event, a recurrence (`R/P6M`), or empty: no time was agreed. Where there
@@ -74,7 +74,7 @@ class Duty(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     tacit_days: Annotated[int, Meta(ge=0, le=3650)] = 0
 
 
-class Clause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Clause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """The part of an agreement that gives a duty or a right. Its number stays the same across amendments."""
 
     number: ClauseNumber
@@ -85,7 +85,7 @@ class Clause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     cites: Annotated[tuple[Citation, ...], Meta(max_length=16)] = ()
 
 
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """How and from when the agreement binds: by the last signature, or by each party's notification; not before `day`."""
 
     method: Literal["signature", "notification"]
@@ -93,7 +93,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     until: dt.date | None = None
 
 
-class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """A text with its parties and clauses, in the languages it was written in. `marked` is shown wherever the title is."""
 
     title: Texts
@@ -108,7 +108,7 @@ class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One thing that a party said about an agreement: what the state of every clause is computed from.
 
     `what`: proposed, amended, signed, declined, notified, suspended, resumed, terminated. `agreement` is the reference of the

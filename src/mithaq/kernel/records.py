@@ -7,6 +7,7 @@ what they make together is a query. So a view can be cut at what a speaker had s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -20,10 +21,8 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
-    and_,
     bindparam,
     insert,
-    or_,
     select,
 )
 
@@ -47,8 +46,13 @@ class Fact(NamedTuple):
     values: dict[str, Any]
 
 
-def record_table(name: str, *columns: Column[Any], once: bool = True, find_by: Sequence[str] = ()) -> Table:
-    """A table of facts. `once`: a statement adds one row at most; `find_by`: columns that queries look for."""
+def record_table(
+    name: str, *columns: Column[Any], once: bool = True, find_by: Sequence[str] = (), kept: bool = False
+) -> Table:
+    """A table of facts. `once`: a statement adds one row at most; `find_by`: columns that queries look for.
+
+    `kept`: its facts are few beside the statements, one of each, and its rules ask much of them: they find them in memory.
+    """
     keys = ["party", "n"] if once else ["party", "n", *(column.name for column in columns if column.info.get("part"))]
     table = Table(
         name,
@@ -57,6 +61,7 @@ def record_table(name: str, *columns: Column[Any], once: bool = True, find_by: S
         Column("n", BigInteger, nullable=False),
         *columns,
         PrimaryKeyConstraint(*keys),
+        info={"find_by": tuple(find_by), "kept": kept},
     )
     for column in find_by:
         Index(f"{name}_by_{column}", table.c[column])
@@ -98,6 +103,42 @@ def event_fact(event: Event) -> Fact:
     return Fact(events, {name: values[name] for name in ("what", "agreement", "day", "clause", "amends", "text")})
 
 
+_BY_PLACE: Final = attrgetter("party", "n")
+
+
+class Kept:
+    """All facts of one table that is kept in memory; its rows have the attributes of those of a query.
+
+    Rows and tuples of rows are nothing that the garbage collector follows: with lists it would take 50 ms and more.
+    """
+
+    def __init__(self, table: Table) -> None:
+        columns = [str(column.name) for column in table.columns]
+        self._row: Any = msgspec.defstruct("KeptRow", columns, frozen=True, gc=False)
+        self._found: dict[str, dict[str, tuple[Any, ...]]] = {name: {} for name in table.info["find_by"]}
+        self._placed: dict[tuple[str, int], Any] = {}
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """Take one fact in. An empty text is nothing to find a fact by."""
+        row = self._placed[values["party"], values["n"]] = self._row(**values)
+        for name, found in self._found.items():
+            value = values[name]
+            if value:
+                found[value] = (*found.get(value, ()), row)
+
+    def find(self, equal: Mapping[str, Any]) -> list[Any]:
+        """The facts with these values, one of them a column to find by, or party and position; ordered by these two."""
+        name = next((name for name in self._found if name in equal), None)
+        if name is None:
+            row = self._placed.get((equal["party"], equal["n"]))
+            found = () if row is None else (row,)
+        else:
+            found = self._found[name].get(equal[name], ())
+        rest = [(other, value) for other, value in equal.items() if other != name]
+        rows = [row for row in found if all(getattr(row, other) == value for other, value in rest)]
+        return sorted(rows, key=_BY_PLACE) if len(rows) > 1 else rows
+
+
 class Records:
     """Facts of the current transaction: gathered, written together, and before anything is read."""
 
@@ -108,6 +149,7 @@ class Records:
         self._waiting: dict[Table, list[dict[str, Any]]] = {}
         self._insertions: dict[Table, tuple[str, tuple[str, ...]]] = {}
         self._queries: dict[tuple[Table, tuple[str, ...]], Select[Any]] = {}
+        self._kept: dict[Table, Kept] = {}
 
     def add(self, party: str, n: int, facts: Iterable[Fact]) -> None:
         """Take the facts of one statement in; those about agreements count from the next statement on."""
@@ -118,6 +160,8 @@ class Records:
             if waiting is None:
                 waiting = self._waiting[table] = []
             waiting.append(values)
+            if table in self._kept:
+                self._kept[table].add(values)
             if table is events:
                 self.mandates.add(Event(**values))
 
@@ -147,15 +191,28 @@ class Records:
         for row in connection.execute(select(events)).mappings():
             self.mandates.add(Event(**row))
 
-    def query(self, table: Table, names: tuple[str, ...]) -> Select[Any]:
-        """Rows of `table` with these columns equal, cut at what was seen: compiled once, bound each time."""
+    def find(self, connection: Connection, table: Table, equal: Mapping[str, Any]) -> Iterable[Any]:
+        """The facts with these values, ordered by party and position, the newest of this transaction among them."""
+        if table.info["kept"]:
+            if table not in self._kept:
+                self._kept[table] = self._keep(connection, table)
+            return self._kept[table].find(equal)
+        self.flush(connection)
+        return connection.execute(self._query(table, tuple(sorted(equal))), equal)
+
+    def _keep(self, connection: Connection, table: Table) -> Kept:
+        self.flush(connection)
+        kept = Kept(table)
+        for row in connection.execute(select(table)).mappings():
+            kept.add(dict(row))
+        return kept
+
+    def _query(self, table: Table, names: tuple[str, ...]) -> Select[Any]:
+        """Compiled once, bound each time."""
         known = self._queries.get((table, names))
         if known is None:
-            seen = or_(
-                *(and_(table.c.party == each, table.c.n < bindparam(f"_{i}")) for i, each in enumerate(self.parties))
-            )
             equal = (table.c[name] == bindparam(name) for name in names)
-            known = select(table).where(*equal, seen).order_by(table.c.party, table.c.n)
+            known = select(table).where(*equal).order_by(table.c.party, table.c.n)
             self._queries[table, names] = known
         return known
 
@@ -168,20 +225,15 @@ class View:
         self._connection = connection
         self._said = said
 
-    def _bounds(self) -> dict[str, Any]:
-        said, party = self._said, self._said.party
-        return {
-            f"_{i}": said.n if each == party else said.seen.get(each, 0) for i, each in enumerate(self._records.parties)
-        }
-
     def rows(self, table: Table, **equal: Any) -> Sequence[Row[Any]]:
-        """The facts with these values, ordered by party and position."""
-        self._records.flush(self._connection)
-        query = self._records.query(table, tuple(sorted(equal)))
-        return self._connection.execute(query, {**equal, **self._bounds()}).all()
+        """The facts with these values, ordered by party and position, cut at what the speaker had seen."""
+        bounds = {**self._said.seen, self._said.party: self._said.n}
+        # Cut here and not in SQL: given a range of each party's entries, SQLite reads those and not the column's index.
+        found = self._records.find(self._connection, table, equal)
+        return [row for row in found if row.n < bounds.get(row.party, 0)]
 
     def row(self, table: Table, **equal: Any) -> Row[Any] | None:
-        """The first such fact."""
+        """The first such fact, or None."""
         rows = self.rows(table, **equal)
         return rows[0] if rows else None
 

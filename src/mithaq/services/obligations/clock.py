@@ -24,7 +24,7 @@ ClockWord = Literal["no_date", "start_unknown", "not_due", "due_soon", "due", "o
 Precision = Literal["", "day", "month", "period", "recurrence"]
 
 
-class Clock(msgspec.Struct, frozen=True):
+class Clock(msgspec.Struct, frozen=True, gc=False):
     """What the clock says. `days` are left until `due`, negative when it is past; None where no day is known.
 
     `stopped` is the day on which an ended duty's clock was stopped: `word` and `days` are as of that day.
@@ -39,7 +39,7 @@ class Clock(msgspec.Struct, frozen=True):
     references: tuple[str, ...] = ()
 
 
-class Due(msgspec.Struct, frozen=True):
+class Due(msgspec.Struct, frozen=True, gc=False):
     """When a duty is due. `day` is None when no time was agreed (`precision` empty) or the start is not known."""
 
     day: dt.date | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +34,7 @@ said_table = record_table(
     Column("enclosures", Text, nullable=False),
     Column("seen", Text, nullable=False),
     find_by=("obligation", "claim"),
+    kept=True,
 )
 """An answer and a withdrawal name a claim and no obligation; `seen` is kept where it tells what was answered or cancelled."""
 
@@ -159,9 +161,12 @@ TOLD: Final = tuple(said_table.c[name] for name in Told.__struct_fields__)
 """The columns that the fold reads, in its order."""
 
 
-def told(row: Row[Any]) -> Told:
+_as_told: Final = attrgetter(*Told.__struct_fields__)
+
+
+def told(row: Any) -> Told:
     """The row as the fold takes it."""
-    return Told(*(getattr(row, name) for name in Told.__struct_fields__))
+    return Told(*_as_told(row))
 
 
 def all_facts(connection: Connection) -> Sequence[Row[Any]]:

@@ -7,7 +7,7 @@ duty, an answer to one's own claim, a day that has not come, a closed obligation
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Row
 
@@ -18,6 +18,9 @@ from mithaq.kernel.statement import Statement, split_reference
 from mithaq.services.obligations import acts, clock, records, standing, states
 from mithaq.services.obligations.said import Told
 from mithaq.services.obligations.standing import Standing, State
+
+_ENDING: Final = frozenset({"answered", "found", "discharged", "closed"})
+"""Without one of these nothing is fulfilled, released or closed, but tacitly where the clause says so."""
 
 
 class _Case(NamedTuple):
@@ -206,9 +209,14 @@ def _told(case: _Case) -> list[Told]:
     return found
 
 
-def _ended(case: _Case, occurrence: int, as_of: dt.date) -> tuple[Standing, str, bool]:
-    """(standing, what ended it or empty, whether only tacitly), as all that the speaker had seen makes it."""
+def _ended(case: _Case, occurrence: int, as_of: dt.date) -> tuple[Standing | None, str, bool]:
+    """(standing, what ended it or empty, whether only tacitly), as all that the speaker had seen makes it.
+
+    The standing is left out where nothing was said yet by which an obligation ends: most statements come so early.
+    """
     told = _told(case)
+    if not case.duty.tacit_days and not any(each.what in _ENDING for each in told):
+        return None, "", False
     latest = max((each.at[:10] for each in told), default="")  # a clock of another side may go before ours
     today = max(case.said.at.date(), dt.date.fromisoformat(latest)) if latest else case.said.at.date()
     found = standing.fold(case.duty, case.state, told, today)
@@ -222,7 +230,7 @@ def _ended(case: _Case, occurrence: int, as_of: dt.date) -> tuple[Standing, str,
     return found, ended, life.because == "tacitly_confirmed"
 
 
-def _check_open(case: _Case, occurrence: int, as_of: dt.date, *, tacit_is_open: bool = False) -> Standing:
+def _check_open(case: _Case, occurrence: int, as_of: dt.date, *, tacit_is_open: bool = False) -> Standing | None:
     found, ended, tacit = _ended(case, occurrence, as_of)
     if ended and not (tacit and tacit_is_open):
         raise Refused(
@@ -231,8 +239,8 @@ def _check_open(case: _Case, occurrence: int, as_of: dt.date, *, tacit_is_open: 
     return found
 
 
-def _check_once(found: Standing, what: str, case: _Case) -> None:
-    if any(each.what == what and each.party == case.said.party for each in found.waiting):
+def _check_once(found: Standing | None, what: str, case: _Case) -> None:
+    if found and any(each.what == what and each.party == case.said.party for each in found.waiting):
         raise Refused(
             "obligations.said_already", clause=case.state.clause, reference=found.obligation, field="act.obligation"
         )

@@ -23,7 +23,7 @@ SaysWord = Literal[
 ]
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, frozen=True, gc=False):
     """One thing that a party said about an obligation: what the fold reads of a row of `obligations_said`.
 
     `what`: claimed, withdrawn, answered, found, assessed, due_set, event_noted, discharged, closed, reopened. `day` is the
@@ -46,7 +46,7 @@ class Told(msgspec.Struct, frozen=True):
     seen: str = ""
 
 
-class Answered(msgspec.Struct, frozen=True):
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """One answer to the claim that stands."""
 
     party: str
@@ -56,7 +56,7 @@ class Answered(msgspec.Struct, frozen=True):
     reference: str
 
 
-class Says(msgspec.Struct, frozen=True):
+class Says(msgspec.Struct, frozen=True, gc=False):
     """What the sides say. `word` for the whole; what it is made of beside it, so that nothing is merged away.
 
     `who` said what the word is about; `claim` is the claim that stands; `disputed` when a creditor disputes it, in whole or

@@ -46,7 +46,7 @@ Because = Literal[
 ENDED = frozenset({"fulfilled", "discharged", "closed"})
 
 
-class State(msgspec.Struct, frozen=True):
+class State(msgspec.Struct, frozen=True, gc=False):
     """What the agreements make of one duty on a day, as far as they were heard: the ground that the fold stands on."""
 
     obligation: str
@@ -61,7 +61,7 @@ class State(msgspec.Struct, frozen=True):
     """The amendment whose text has this duty no longer; `agreement` is where it was found."""
 
 
-class Life(msgspec.Struct, frozen=True):
+class Life(msgspec.Struct, frozen=True, gc=False):
     """What IS, why, and the statements or agreements that it comes from."""
 
     word: LifeWord
@@ -69,7 +69,7 @@ class Life(msgspec.Struct, frozen=True):
     references: tuple[str, ...] = ()
 
 
-class Occurrence(msgspec.Struct, frozen=True):
+class Occurrence(msgspec.Struct, frozen=True, gc=False):
     """One time of a recurring duty."""
 
     number: int
@@ -79,7 +79,7 @@ class Occurrence(msgspec.Struct, frozen=True):
     late_by: int = 0
 
 
-class Assessed(msgspec.Struct, frozen=True):
+class Assessed(msgspec.Struct, frozen=True, gc=False):
     """A creditor's newest unasked assessment: shown beside the rest, and changes nothing of it."""
 
     party: str
@@ -89,7 +89,7 @@ class Assessed(msgspec.Struct, frozen=True):
     reference: str
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class Waiting(msgspec.Struct, frozen=True, gc=False):
     """What one side has said that holds only when others say the same: a due day, an event's day, a release, a closing."""
 
     party: str
@@ -98,7 +98,7 @@ class Waiting(msgspec.Struct, frozen=True):
     reference: str
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """One obligation on one day. `late_by`: days by which full implementation came, or is, after the due day."""
 
     obligation: str

@@ -30,9 +30,15 @@ def find(standings: Mapping[str, force.Standing], obligation: str, day: dt.date)
     standing = standings.get(reference)
     if standing is None or standing.amends or standing.days["declined"]:
         return None
-    texts = _texts(standing, [each for each in standings.values() if each.amends == reference], day)
-    for each, clause, duty, gone in _duties(standing, texts):
-        if each == obligation:
+    # An amendment that binds is named by what it amends; without one, nobody looks through all agreements.
+    amendments = [each for each in standings.values() if each.amends == reference] if standing.amended_by else ()
+    texts = _texts(standing, amendments, day)
+    clause_number, _, k = obligation.partition("/")[2].rpartition(":")
+    for place, text in enumerate(texts):
+        clause = next((each for each in text.clauses if each.number == clause_number), None)
+        if clause is not None and int(k) <= len(clause.obliges):
+            gone = standing.amended_by if place else ""
+            duty = clause.obliges[int(k) - 1]
             return duty, _state(obligation, standing, texts[0], clause, duty, day, gone)
     return None
 
