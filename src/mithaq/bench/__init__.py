@@ -9,10 +9,11 @@ from functools import partial
 
 import msgspec
 
-from mithaq.bench import exchange
+from mithaq.bench import exchange, register
 from mithaq.kernel import words
 
-NAMES = {"exchange": exchange.run}
+NAMES = {"exchange": exchange, "register": register}
+"""Each has `options(parser, word)`, what can be set, and `run(given)`, its figures by name."""
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
@@ -20,27 +21,23 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     word = partial(words.say, lang=words.language(environ=os.environ))
     parser = argparse.ArgumentParser(prog="mithaq bench", description=word("measure the program beside its peers"))
     names = sorted(NAMES)
-    parser.add_argument("name", choices=names, metavar="NAME", help=word("one of: {names}", names=", ".join(names)))
-    seconds = word("seconds that the sustained load runs, {n} when left out", n=60)
-    parser.add_argument("--seconds", type=float, default=60.0, metavar="N", help=seconds)
-    backlog = word("statements said while the other node is stopped, {n} when left out", n=100_000)
-    parser.add_argument("--backlog", type=int, default=100_000, metavar="N", help=backlog)
-    singles = word("statements said one at a time, 50 a second, {n} when left out", n=500)
-    parser.add_argument("--singles", type=int, default=500, metavar="N", help=singles)
-    payload = word("bytes of a message's text, and of the peer's, {n} when left out", n=exchange.PAYLOAD)
-    parser.add_argument("--payload", type=int, default=exchange.PAYLOAD, metavar="N", help=payload)
-    parser.add_argument("--json", action="store_true", help=word("one JSON object as the last line"))
-    parser.add_argument("--language", choices=words.LANGUAGES, help=word("the language of the messages"))
+    help_ = word("one of: {names}", names=", ".join(names))
+    benchmarks = parser.add_subparsers(dest="name", required=True, metavar="NAME", help=help_)
+    for name in names:
+        one = benchmarks.add_parser(name, description=word("measure the program beside its peers"))
+        NAMES[name].options(one, word)
+        one.add_argument("--json", action="store_true", help=word("one JSON object as the last line"))
+        one.add_argument("--language", choices=words.LANGUAGES, help=word("the language of the messages"))
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str]) -> int:
-    """`mithaq bench NAME [--seconds S] [--json]`: a table, and with --json one JSON object as the last line."""
-    options = _options(argv)
-    figures = NAMES[options.name](options.seconds, options.backlog, options.singles, options.payload)
+    """`mithaq bench NAME [OPTIONS] [--json]`: a table, and with --json one JSON object as the last line."""
+    given = _options(argv)
+    figures = NAMES[given.name].run(given)
     width = max(len(name) for name in figures)
     for name, value in figures.items():
         print(f"{name:<{width}}  {value}")
-    if options.json:
+    if given.json:
         print(msgspec.json.encode(figures).decode())
     return 0

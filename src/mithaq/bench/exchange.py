@@ -5,6 +5,7 @@ Beside it, in the same run: AS4 (PyPI `as4`), and the floor of hashing and durab
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import socket
@@ -36,6 +37,9 @@ PASSPHRASE: Final = "benchmark"  # noqa: S105  # of keys that live as long as th
 PAYLOAD: Final = 256
 """Characters of a message's text: about what an official writes; with its envelope some 490 bytes in the log."""
 MILLION: Final = 1_000_000
+Figures = dict[str, float | int | None]
+Word = Callable[..., str]
+"""A sentence of the interface in the reader's language."""
 
 
 class Process:
@@ -72,12 +76,25 @@ class Process:
             self._process.communicate(timeout=30)
 
 
-def run(seconds: float, backlog: int, singles: int, size: int) -> dict[str, float | int | None]:
+def options(parser: argparse.ArgumentParser, word: Word) -> None:
+    """How long, how much, how large."""
+    seconds = word("seconds that the sustained load runs, {n} when left out", n=60)
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="N", help=seconds)
+    backlog = word("statements said while the other node is stopped, {n} when left out", n=100_000)
+    parser.add_argument("--backlog", type=int, default=100_000, metavar="N", help=backlog)
+    singles = word("statements said one at a time, 50 a second, {n} when left out", n=500)
+    parser.add_argument("--singles", type=int, default=500, metavar="N", help=singles)
+    payload = word("bytes of a message's text, and of the peer's, {n} when left out", n=PAYLOAD)
+    parser.add_argument("--payload", type=int, default=PAYLOAD, metavar="N", help=payload)
+
+
+def run(given: argparse.Namespace) -> Figures:
     """The whole benchmark; the keys are those that `docs/benchmarks.md` explains."""
+    size = given.payload
     payload = ("0123456789abcdef" * (size // 16 + 1))[:size]
     with tempfile.TemporaryDirectory(prefix="mithaq-bench-") as folder:
         clause = prepare(Path(folder))
-        figures = _exchange(Path(folder), clause, payload, seconds, backlog, singles)
+        figures = _exchange(Path(folder), clause, payload, given.seconds, given.backlog, given.singles)
         figures |= _floor(Path(folder), payload, figures["per_cpu_second"])
         figures |= _stored(Path(folder), figures.pop("_statements"))
     peer = _as4(size)
