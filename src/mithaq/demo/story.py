@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from mithaq.demo import agreements
+from mithaq.demo import agreements, register_step
 from mithaq.demo.side import Problem, Side, check_free
 from mithaq.kernel import pairing, text, words
 from mithaq.kernel.errors import MithaqError, Refused, Unreachable
@@ -54,6 +54,7 @@ class Story:
             ("Two nodes make their keys, exchange pairing files, and read one fingerprint aloud", self.pair),
             ("The agreements that five public reports speak of are proposed and signed", self.agree),
             ("A border post writes to the other side's post, with a sealed enclosure", self.write),
+            (register_step.TITLE, lambda: register_step.FollowUp(self).tell()),
             ("What no clause allows is refused, and each refusal says why", self.refuse),
             ("The other node is stopped, 1,000 statements are said, and it returns", self.outage),
             ("One statement is proved to a stranger, without a network", self.prove),

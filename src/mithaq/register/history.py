@@ -28,7 +28,7 @@ EVERYTHING: Final = 2**62
 """More entries than any log has."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One statement: `do` is its act; `about` the obligation, meeting, text or thread; `value` an answer, a day or a level."""
 
     at: str

@@ -19,7 +19,7 @@ OWED: Final = frozenset({"conditional", "in_effect", "suspended", "violated"})
 """Words of what IS under which something is still to be done: in force, and neither ended nor fulfilled."""
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """An obligation, or one time of a recurring one (`occurrence`, from 1). `references`: the agreement, then statements."""
 
     obligation: str
